@@ -1,0 +1,277 @@
+/**
+ * One running operator: gives its step typed rows, collects what it puts out, and keeps the promises that the
+ * runtime makes for it (order, schema, watermark). Knows nothing of graphs, threads or RxJS.
+ */
+import { noRows } from "./arrow.ts";
+import { END_OF_TIME } from "./batch.ts";
+import {
+  concat, fits, isList, makeArray, secondsBefore, secondsSince, timeAt, typeOf, widen, widthOf,
+  type Column, type Columns, type ListColumn,
+} from "./columns.ts"; // prettier-ignore
+import type { AnyOperator, Fault, Inputs, OperatorInstance, Out, Ports } from "./define.ts";
+import type { Field, Fields, NumericArray, Schema } from "./wire/schema.ts";
+import { sameUnit } from "./wire/units.ts";
+
+export interface StepResult {
+  /** Rows by output port, in time order. */
+  readonly rows: Readonly<Record<string, Columns>>;
+  readonly faults: readonly Fault[];
+  /** ns; no row before it will come out any more. */
+  readonly watermark: bigint;
+}
+
+export interface Running {
+  readonly outputs: Readonly<Record<string, Schema>>;
+  step(rows: Readonly<Record<string, Columns>>, upTo: bigint): StepResult;
+  save(): unknown;
+  load(saved: unknown): void;
+}
+
+/** What an input port asks of a stream and does not get; empty where it fits. */
+export function misfits(port: string, wanted: Fields, stream: string, offered: Schema): string[] {
+  const problems: string[] = [];
+  for (const [name, field] of Object.entries(wanted)) {
+    const given = offered.fields[name];
+    if (!given) {
+      if (!field.optional) problems.push(`${port} needs a column ${name} [${field.unit || field.kind}]; ${stream} has ${Object.keys(offered.fields).join(", ") || "none"}`);
+      continue;
+    }
+    if (given.kind !== field.kind) problems.push(`${port}.${name} must be ${article(field.kind)}; ${stream}.${name} is ${article(given.kind)}`);
+    else if (field.kind !== "label" && field.kind !== "code" && !sameUnit(given.unit, field.unit)) {
+      problems.push(`${port}.${name} must be in ${field.unit}; ${stream}.${name} is in ${given.unit || "no unit"}`);
+    } else if (field.kind !== "label" && !fits(given.type, field.type) && !(field.type === "f32" && given.type === "f64")) {
+      problems.push(`${port}.${name} holds ${field.type}; ${stream}.${name} is ${given.type}, which does not fit`);
+    }
+  }
+  return problems;
+}
+
+const article = (kind: string): string => (/^[aeiou]/.test(kind) ? `an ${kind}` : `a ${kind}`);
+
+/** Columns that a port wants for one of its streams: those declared for it, or for any port ("*"). */
+export function wantedBy(input: Ports, port: string): Fields | undefined {
+  return input[port] ?? input["*"];
+}
+
+/** Schemas of the outputs, for these inputs; throws what the definition's `output` throws. */
+export function outputSchemas(
+  definition: AnyOperator, config: unknown, inputs: Readonly<Record<string, Schema>>,
+): Record<string, Schema> {
+  const fields = Object.fromEntries(Object.entries(inputs).map(([port, schema]) => [port, schema.fields]));
+  const metadata = Object.fromEntries(Object.entries(inputs).map(([port, schema]) => [port, schema.metadata]));
+  const outputs: Ports = typeof definition.output === "function" ? definition.output(fields, config as never, metadata) : definition.output;
+  const own = definition.metadata?.(inputs as Record<string, Schema>, config as never) ?? {};
+  const inherited = Object.values(inputs)[0]?.metadata ?? {};
+  return Object.fromEntries(
+    Object.entries(outputs).map(([port, out]) => [port, { fields: out, metadata: own[port] ?? inherited }]),
+  );
+}
+
+export function startOperator(
+  definition: AnyOperator, config: unknown, inputs: Readonly<Record<string, Schema>>, origin: bigint,
+): Running {
+  const outputs = outputSchemas(definition, config, inputs);
+  const context = { inputs, origin, timeAt: (seconds: number) => timeAt(origin, seconds) };
+  const instance = definition.start(config as never, context) as OperatorInstance<Ports, Ports>;
+  const views: Record<string, RowView> = {};
+  for (const port in inputs) views[port] = new RowView(inputs[port]!, wantedBy(definition.input, port) ?? {}, origin);
+  const writers: Record<string, Writer> = {};
+  for (const port in outputs) writers[port] = new Writer(port, outputs[port]!.fields);
+  let faults: Fault[] = [];
+  const out = {
+    ...writers,
+    fault: (when: bigint | number, what: string) =>
+      void faults.push({ time: typeof when === "bigint" ? when : timeAt(origin, when), what }),
+  } as unknown as Out<Ports>;
+
+  return {
+    outputs,
+    step(rows, upTo) {
+      const given: Record<string, unknown> = {};
+      for (const port in views) given[port] = views[port]!.of(rows[port]);
+      instance.step(given as Inputs<Ports>, out, upTo === END_OF_TIME ? Infinity : secondsBefore(origin, upTo));
+      const taken: Record<string, Columns> = {};
+      for (const port in writers) {
+        const columns = writers[port]!.take();
+        if (columns) taken[port] = columns;
+      }
+      const held = upTo === END_OF_TIME ? Infinity : (instance.holds?.() ?? Infinity);
+      const heldTime = held === Infinity ? END_OF_TIME : held === -Infinity ? -(2n ** 63n) : timeAt(origin, held);
+      const result = { rows: taken, faults, watermark: heldTime < upTo ? heldTime : upTo };
+      faults = [];
+      return result;
+    },
+    save: () => instance.save?.(),
+    load: (saved) => instance.load?.(saved as never),
+  };
+}
+
+/** Rows of one port as a step sees them: columns by name in the types it asked for, `at(i)`, `seconds` made if read. */
+class RowView {
+  readonly #schema: Schema;
+  readonly #wanted: Fields;
+  readonly #origin: bigint;
+  readonly #none: object;
+  readonly #conversions: [name: string, type: Field["type"]][] = [];
+  readonly #prototype: object;
+
+  constructor(schema: Schema, wanted: Fields, origin: bigint) {
+    this.#schema = schema;
+    this.#wanted = wanted;
+    this.#origin = origin;
+    for (const name in wanted) {
+      const given = schema.fields[name];
+      const type = wanted[name]!.type;
+      if (given && given.kind !== "label" && given.type !== type) this.#conversions.push([name, type]);
+    }
+    this.#prototype = rowsPrototype(schema.fields, wanted, origin);
+    this.#none = this.#build(noRows(schema.fields));
+  }
+
+  of(columns: Columns | undefined): object {
+    return columns ? this.#build(columns) : this.#none;
+  }
+
+  #build(columns: Columns): object {
+    const rows = Object.create(this.#prototype) as Record<string, unknown>;
+    for (const name in columns) rows[name] = columns[name];
+    for (const [name, type] of this.#conversions) rows[name] = widen(columns[name]!, type);
+    rows["columns"] = columns;
+    return rows;
+  }
+}
+
+interface RowsLike {
+  time: BigInt64Array;
+  [name: string]: unknown;
+}
+
+/** What all rows of a port share: length, at(i), and `seconds`, computed once per batch where it is read. */
+function rowsPrototype(fields: Fields, wanted: Fields, origin: bigint): object {
+  const names = Object.keys(fields);
+  const getters = names.map((name): [string, (rows: RowsLike, i: number) => unknown] => {
+    const field = fields[name]!;
+    if (field.kind === "curve") {
+      return [name, (rows, i) => {
+        const { values, offsets } = rows[name] as ListColumn;
+        return values.subarray(offsets[i], offsets[i + 1]);
+      }]; // prettier-ignore
+    }
+    if (field.kind === "image") {
+      const width = widthOf(name, field);
+      return [name, (rows, i) => (rows[name] as NumericArray).subarray(i * width, (i + 1) * width)];
+    }
+    return [name, (rows, i) => (rows[name] as NumericArray)[i]];
+  });
+  void wanted;
+  return {
+    get length() {
+      return (this as unknown as RowsLike).time.length;
+    },
+    get seconds() {
+      const seconds = secondsSince(origin, (this as unknown as RowsLike).time);
+      Object.defineProperty(this, "seconds", { value: seconds });
+      return seconds;
+    },
+    at(this: RowsLike, i: number) {
+      const row: Record<string, unknown> = { time: this.time[i], seconds: (this["seconds"] as Float64Array)[i] };
+      for (const [name, get] of getters) row[name] = get(this, i);
+      return row;
+    },
+  };
+}
+
+/** Collects the rows of one output port during a step; checks names, sizes and order. */
+class Writer {
+  readonly #port: string;
+  readonly #fields: Fields;
+  readonly #names: string[];
+  #parts: Columns[] = [];
+  #rows: Record<string, unknown>[] = [];
+  #last = -(2n ** 63n);
+
+  constructor(port: string, fields: Fields) {
+    this.#port = port;
+    this.#fields = fields;
+    this.#names = Object.keys(fields);
+  }
+
+  add(row: Record<string, unknown>): void {
+    const kept: Record<string, unknown> = { time: row["time"] };
+    this.#order(row["time"] as bigint, row["time"] as bigint);
+    for (const name of this.#names) {
+      const value = row[name];
+      if (value === undefined) throw new TypeError(`${this.#port}: row has no ${name}`);
+      kept[name] = ArrayBuffer.isView(value) ? (value as Float64Array).slice() : value;
+    }
+    this.#rows.push(kept);
+  }
+
+  put(columns: Columns): void {
+    const length = columns.time.length;
+    if (length === 0) return;
+    this.#flush();
+    for (const name of this.#names) {
+      const column = columns[name];
+      const field = this.#fields[name]!;
+      if (column === undefined) throw new TypeError(`${this.#port}: no column ${name}`);
+      const rows = Array.isArray(column) ? column.length
+        : isList(column) ? column.offsets.length - 1
+        : (column as NumericArray).length / widthOf(name, field); // prettier-ignore
+      if (rows !== length) throw new RangeError(`${this.#port}.${name} has ${rows} rows, time has ${length}`);
+      const type = Array.isArray(column) ? field.type : typeOf(isList(column) ? column.values : (column as NumericArray));
+      if (type !== field.type) throw new TypeError(`${this.#port}.${name} is ${type}, declared as ${field.type}`);
+    }
+    const { time } = columns;
+    for (let i = 1; i < length; i++) if (time[i]! < time[i - 1]!) this.#order(time[i]!, time[i - 1]!);
+    this.#order(time[0]!, time[length - 1]!);
+    this.#parts.push(columns);
+  }
+
+  #order(first: bigint, last: bigint): void {
+    if (first < this.#last || last < first) throw new RangeError(`${this.#port}: rows must be put out in time order; ${first} came after ${this.#last}`);
+    this.#last = last;
+  }
+
+  #flush(): void {
+    if (this.#rows.length === 0) return;
+    const rows = this.#rows;
+    this.#rows = [];
+    const columns: Record<string, Column> = { time: BigInt64Array.from(rows, (row) => row["time"] as bigint) };
+    for (const name of this.#names) columns[name] = columnOf(`${this.#port}.${name}`, rows.map((row) => row[name]), this.#fields[name]!); // prettier-ignore
+    this.#parts.push(columns as Columns);
+  }
+
+  take(): Columns | undefined {
+    this.#flush();
+    if (this.#parts.length === 0) return undefined;
+    const taken = concat(this.#parts, this.#fields);
+    this.#parts = [];
+    return taken;
+  }
+}
+
+function columnOf(name: string, values: unknown[], field: Field): Column {
+  if (field.kind === "label") return values.map(String);
+  if (field.kind === "curve") {
+    const arrays = values as NumericArray[];
+    const offsets = new Int32Array(values.length + 1);
+    arrays.forEach((array, i) => (offsets[i + 1] = offsets[i]! + array.length));
+    const joined = makeArray(field.type, offsets[values.length]!);
+    arrays.forEach((array, i) => joined.set(array as never, offsets[i]));
+    return { values: joined, offsets };
+  }
+  if (field.kind === "image") {
+    const width = widthOf(name, field);
+    const joined = makeArray(field.type, width * values.length);
+    (values as NumericArray[]).forEach((array, i) => {
+      if (array.length !== width) throw new RangeError(`${name}: an image of ${array.length} values, declared with ${width}`);
+      joined.set(array as never, i * width);
+    });
+    return joined;
+  }
+  const column = makeArray(field.type, values.length);
+  values.forEach((value, i) => (column[i] = value as never));
+  return column;
+}
+

@@ -1,0 +1,79 @@
+/**
+ * Feeds columns to one operator in batches of `rows` rows, as the runtime would, and collects what it puts out.
+ */
+import { END_OF_TIME } from "../../runtime/batch.ts";
+import { concat, slice, type Columns } from "../../runtime/columns.ts";
+import { readConfig } from "../../runtime/config.ts";
+import type { AnyOperator, Fault } from "../../runtime/define.ts";
+import { misfits, startOperator, wantedBy } from "../../runtime/instance.ts";
+import type { Fields, Schema } from "../../runtime/wire/schema.ts";
+
+export interface FeedOptions {
+  /** Fields by port, where they are not those that the definition declares (shapes, extra columns). */
+  schema?: Record<string, Fields>;
+  metadata?: Record<string, Record<string, string>>;
+  /** Written as in a pipeline file: quantities with their unit. */
+  with?: Record<string, unknown>;
+  /** Rows per step, over all ports together in time order; default all at once. */
+  rows?: number;
+  origin?: bigint;
+  /** Saves, starts a new instance and loads after these steps. */
+  reloadAfter?: readonly number[];
+}
+
+export type Fed = { readonly faults: readonly Fault[] } & { readonly [port: string]: never } & Record<string, Columns>;
+
+// oxlint-disable-next-line no-explicit-any
+export function feed(definition: AnyOperator, inputs: Record<string, Record<string, unknown> & { time: BigInt64Array }>, options: FeedOptions = {}): any {
+  const origin = options.origin ?? 0n;
+  const schemas: Record<string, Schema> = {};
+  for (const port in inputs) {
+    const fields = options.schema?.[port] ?? wantedBy(definition.input, port)!;
+    schemas[port] = { fields: Object.fromEntries(Object.entries(fields).filter(([name]) => name in inputs[port]!)), metadata: options.metadata?.[port] ?? {} };
+    const problems = misfits(port, wantedBy(definition.input, port)!, port, schemas[port]);
+    if (problems.length) throw new TypeError(problems.join("\n"));
+  }
+  const { config, problems } = readConfig(definition.config, options.with ?? {});
+  if (problems.length) throw new TypeError(problems.map(({ key, message }) => `${key}: ${message}`).join("\n"));
+  let running = startOperator(definition, config, schemas, origin);
+  const taken: Record<string, Columns[]> = {};
+  const faults: Fault[] = [];
+  let watermark = -(2n ** 63n);
+  const step = (rows: Record<string, Columns>, upTo: bigint): void => {
+    const result = running.step(rows, upTo);
+    for (const port in result.rows) {
+      const columns = result.rows[port]!;
+      if (columns.time[0]! < watermark) throw new Error(`${port}: a row at ${columns.time[0]} breaks the promise ${watermark}; say so with holds()`);
+      (taken[port] ??= []).push(columns);
+    }
+    watermark = result.watermark;
+    faults.push(...result.faults);
+  };
+  const times = Object.values(inputs).flatMap(({ time }) => [...time]).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  const size = options.rows ?? Math.max(1, times.length);
+  const done: Record<string, number> = Object.fromEntries(Object.keys(inputs).map((port) => [port, 0]));
+  let count = 0;
+  for (let i = size; i - size < times.length; i += size) {
+    const upTo = i < times.length ? times[i]! : times.at(-1)! + 1n;
+    const rows: Record<string, Columns> = {};
+    for (const port in inputs) {
+      const columns = inputs[port]! as unknown as Columns;
+      let end = done[port]!;
+      while (end < columns.time.length && columns.time[end]! < upTo) end++;
+      if (end > done[port]!) rows[port] = slice(columns, schemas[port]!.fields, done[port]!, end);
+      done[port] = end;
+    }
+    step(rows, upTo);
+    if (options.reloadAfter?.includes(++count)) {
+      const saved = structuredClone(running.save());
+      running = startOperator(definition, config, schemas, origin);
+      running.load(saved);
+    }
+  }
+  step({}, END_OF_TIME);
+  const result: Record<string, unknown> = { faults };
+  for (const [port, schema] of Object.entries(running.outputs)) {
+    result[port] = taken[port] ? concat(taken[port], schema.fields) : { time: new BigInt64Array(0) };
+  }
+  return result;
+}
