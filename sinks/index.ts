@@ -1,0 +1,2 @@
+// The door of sinks/: one line a sink.
+export {};

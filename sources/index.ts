@@ -1,0 +1,2 @@
+// The door of sources/: one line a source, grouped by family.
+export {};
