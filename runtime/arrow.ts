@@ -24,7 +24,8 @@ const TEXT_KEYS = ["quantity", "long_name", "uncertainty", "vendor_name", "doc"]
 function typeFor(name: string, field: Field): arrow.DataType {
   if (field.kind === "label") return new arrow.Utf8();
   const item = TYPES[field.type]();
-  if (field.kind === "image") return new arrow.FixedSizeList(widthOf(name, field), new arrow.Field("item", item, false));
+  if (field.kind === "image")
+    return new arrow.FixedSizeList(widthOf(name, field), new arrow.Field("item", item, false));
   if (field.kind === "curve") return new arrow.List(new arrow.Field("item", item, false));
   return item;
 }
@@ -47,7 +48,12 @@ const schemas = new WeakMap<Schema, arrow.Schema>();
 export function toArrowSchema(schema: Schema): arrow.Schema {
   let made = schemas.get(schema);
   if (!made) {
-    const time = new arrow.Field("time", new arrow.Timestamp(arrow.TimeUnit.NANOSECOND, "UTC"), false, new Map([["unit", "ns"]]));
+    const time = new arrow.Field(
+      "time",
+      new arrow.Timestamp(arrow.TimeUnit.NANOSECOND, "UTC"),
+      false,
+      new Map([["unit", "ns"]]),
+    );
     const fields = Object.entries(schema.fields).map(
       ([name, field]) => new arrow.Field(name, typeFor(name, field), false, metadataFor(field)),
     );
@@ -71,7 +77,12 @@ function toData(column: Column, type: arrow.DataType, length: number): arrow.Dat
   }
   const values = column as Float64Array;
   if (arrow.DataType.isFixedSizeList(type)) {
-    const child = arrow.makeData({ type: type.valueType as arrow.Float64, length: values.length, nullCount: 0, data: values });
+    const child = arrow.makeData({
+      type: type.valueType as arrow.Float64,
+      length: values.length,
+      nullCount: 0,
+      data: values,
+    });
     return arrow.makeData({ type, length, nullCount: 0, child });
   }
   return arrow.makeData({ type: type as arrow.Float64, length, nullCount: 0, data: values });
@@ -86,7 +97,12 @@ export function toArrow(columns: Columns, schema: Schema, metadata?: Map<string,
     if (column === undefined && length > 0) throw new TypeError(`column ${field.name} is missing`);
     return toData(column ?? emptyColumn(schema.fields[field.name]!), field.type, length);
   });
-  const struct = arrow.makeData({ type: new arrow.Struct(arrowSchema.fields), length, nullCount: 0, children });
+  const struct = arrow.makeData({
+    type: new arrow.Struct(arrowSchema.fields),
+    length,
+    nullCount: 0,
+    children,
+  });
   return new arrow.RecordBatch(arrowSchema, struct, metadata);
 }
 
@@ -109,12 +125,14 @@ export function fromArrow(batch: arrow.RecordBatch, schema: Schema): Columns {
   batch.schema.fields.forEach((field, i) => {
     const data = batch.data.children[i]!;
     const kind = schema.fields[field.name]?.kind;
-    if (field.name === "time" || kind === "scalar" || kind === "code") columns[field.name] = data.values as NumericArray;
+    if (field.name === "time" || kind === "scalar" || kind === "code")
+      columns[field.name] = data.values as NumericArray;
     else if (kind === "label") {
       const vector = batch.getChildAt(i)!;
       columns[field.name] = Array.from({ length: batch.numRows }, (_, row) => vector.get(row) as string);
     } else if (kind === "image") columns[field.name] = data.children[0]!.values as NumericArray;
-    else if (kind === "curve") columns[field.name] = { values: data.children[0]!.values as NumericArray, offsets: data.valueOffsets };
+    else if (kind === "curve")
+      columns[field.name] = { values: data.children[0]!.values as NumericArray, offsets: data.valueOffsets };
   });
   return columns as Columns;
 }
@@ -142,10 +160,14 @@ function fieldFrom(name: string, type: arrow.DataType, metadata: Map<string, str
   const list = arrow.DataType.isFixedSizeList(type) || arrow.DataType.isList(type);
   const numeric = NUMERIC.get(String(list ? type.valueType : type));
   if (!numeric) throw new TypeError(`column ${name} has type ${type}, which a stream cannot hold`);
-  const kind = (metadata.get("kind") as Kind | undefined) ?? (arrow.DataType.isFixedSizeList(type) ? "image" : list ? "curve" : "scalar");
+  const kind =
+    (metadata.get("kind") as Kind | undefined) ??
+    (arrow.DataType.isFixedSizeList(type) ? "image" : list ? "curve" : "scalar");
   if (kind === "image") {
     const tensor = metadata.get("ARROW:extension:metadata");
-    about["shape"] = tensor ? (JSON.parse(tensor) as { shape: number[] }).shape : [(type as arrow.FixedSizeList).listSize];
+    about["shape"] = tensor
+      ? (JSON.parse(tensor) as { shape: number[] }).shape
+      : [(type as arrow.FixedSizeList).listSize];
   }
   return { ...about, kind, type: numeric, unit: kind === "code" ? "" : unit };
 }

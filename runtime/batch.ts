@@ -4,6 +4,7 @@
 import type { RecordBatch } from "apache-arrow";
 import { toArrow } from "./arrow.ts";
 import { byteSize, type Columns } from "./columns.ts";
+import type { FrameReference } from "./define.ts";
 import type { Schema } from "./wire/schema.ts";
 
 export type StreamState = "active" | "idle" | "ended";
@@ -24,11 +25,15 @@ export interface Batch {
   readonly state: StreamState;
   /** Bytes of its columns, counted once. */
   readonly bytes: number;
+  /** Where its images lie in a file of the instrument's, if they do. */
+  readonly reference?: FrameReference;
   /** The same as an Arrow record batch: what a source published, or built once when asked for. */
   arrow(): RecordBatch;
 }
 
-export function makeBatch(of: Omit<Batch, "arrow" | "bytes"> & { bytes?: number; published?: RecordBatch | undefined }): Batch {
+export function makeBatch(
+  of: Omit<Batch, "arrow" | "bytes"> & { bytes?: number; published?: RecordBatch | undefined },
+): Batch {
   let record = of.published;
   return {
     stream: of.stream,
@@ -39,6 +44,7 @@ export function makeBatch(of: Omit<Batch, "arrow" | "bytes"> & { bytes?: number;
     watermark: of.watermark,
     state: of.state,
     bytes: of.bytes ?? byteSize(of.columns),
+    ...(of.reference && { reference: of.reference }),
     arrow: () => (record ??= toArrow(of.columns, of.schema)),
   };
 }

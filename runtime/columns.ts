@@ -1,7 +1,14 @@
 /**
  * Columns: typed arrays by name, rows in time order. What flows between operators.
  */
-import { imageSize, type ArrayOf, type Field, type Fields, type Numeric, type NumericArray } from "./wire/schema.ts";
+import {
+  imageSize,
+  type ArrayOf,
+  type Field,
+  type Fields,
+  type Numeric,
+  type NumericArray,
+} from "./wire/schema.ts";
 
 /** A list a row: row i is values[offsets[i] … offsets[i + 1]]. */
 export interface ListColumn<A extends NumericArray = NumericArray> {
@@ -32,7 +39,9 @@ export type ColumnsFor<F extends Fields> = { readonly time: BigInt64Array } & {
 };
 
 /** One row with the types that `F` declares. Images and curves are lent: who keeps one copies it. */
-export type RowFor<F extends Fields> = { readonly time: bigint } & { readonly [N in keyof F]: ValueFor<F[N]> };
+export type RowFor<F extends Fields> = { readonly time: bigint } & {
+  readonly [N in keyof F]: ValueFor<F[N]>;
+};
 
 const ARRAYS: { [T in Numeric]: { new (length: number): ArrayOf[T]; readonly BYTES_PER_ELEMENT: number } } = {
   f64: Float64Array,
@@ -46,7 +55,9 @@ const ARRAYS: { [T in Numeric]: { new (length: number): ArrayOf[T]; readonly BYT
   i64: BigInt64Array,
 };
 
-const TYPE_OF = new Map(Object.entries(ARRAYS).map(([type, constructor]) => [constructor as unknown, type as Numeric]));
+const TYPE_OF = new Map(
+  Object.entries(ARRAYS).map(([type, constructor]) => [constructor as unknown, type as Numeric]),
+);
 
 export function makeArray<T extends Numeric>(type: T, length: number): ArrayOf[T] {
   return new ARRAYS[type](length) as ArrayOf[T];
@@ -93,7 +104,9 @@ export function byteSize(columns: Columns): number {
     if (isText(column)) for (const text of column) bytes += 2 * text.length + 16;
     else if (isList(column)) {
       const n = column.offsets.length - 1;
-      bytes += column.offsets.byteLength + (column.offsets[n]! - column.offsets[0]!) * column.values.BYTES_PER_ELEMENT;
+      bytes +=
+        column.offsets.byteLength +
+        (column.offsets[n]! - column.offsets[0]!) * column.values.BYTES_PER_ELEMENT;
     } else bytes += column.byteLength;
   }
   return bytes;
@@ -196,7 +209,8 @@ export function secondsBefore(origin: bigint, time: bigint): number {
   const ns = time - origin;
   let seconds = Number(ns) / 1e9;
   // One ulp is enough: the quotient of two exact numbers is rounded once or twice.
-  while (BigInt(Math.round(Math.abs(seconds) * 1e9)) * (seconds < 0 ? -1n : 1n) > ns) seconds = below(seconds);
+  while (BigInt(Math.round(Math.abs(seconds) * 1e9)) * (seconds < 0 ? -1n : 1n) > ns)
+    seconds = below(seconds);
   return seconds;
 }
 

@@ -18,7 +18,9 @@ export interface Option<T = unknown> {
 }
 
 export type Options = Readonly<Record<string, Option>>;
-export type ConfigOf<C extends Options> = { readonly [N in keyof C]: C[N] extends Option<infer T> ? T : never };
+export type ConfigOf<C extends Options> = {
+  readonly [N in keyof C]: C[N] extends Option<infer T> ? T : never;
+};
 
 interface About {
   doc?: string;
@@ -39,7 +41,14 @@ function option<T>(
   rest: { doc?: string | undefined; unit?: string; choices?: readonly string[] },
 ): Option<T> {
   const required = initial === REQUIRED;
-  return { kind, schema, required, default: required ? undefined : (initial as T), ...rest, doc: rest.doc ?? "" };
+  return {
+    kind,
+    schema,
+    required,
+    default: required ? undefined : (initial as T),
+    ...rest,
+    doc: rest.doc ?? "",
+  };
 }
 
 function inRange({ min = -Infinity, max = Infinity }: Range, unit: string): v.GenericSchema<number, number> {
@@ -81,12 +90,18 @@ export function quantity(unit: string, initial: Given<number>, about: Range = {}
 }
 
 export function integer(initial: Given<number>, about: Range = {}): Option<number> {
-  const whole = v.pipe(v.number("wanted a whole number"), v.integer("wanted a whole number"), inRange(about, "1"));
+  const whole = v.pipe(
+    v.number("wanted a whole number"),
+    v.integer("wanted a whole number"),
+    inRange(about, "1"),
+  );
   return option("integer", initial, whole as v.GenericSchema<unknown, number>, { doc: about.doc });
 }
 
 export function text(initial: Given<string>, about: About = {}): Option<string> {
-  return option("text", initial, v.string("wanted text") as v.GenericSchema<unknown, string>, { doc: about.doc });
+  return option("text", initial, v.string("wanted text") as v.GenericSchema<unknown, string>, {
+    doc: about.doc,
+  });
 }
 
 export function flag(initial: Given<boolean>, about: About = {}): Option<boolean> {
@@ -95,22 +110,38 @@ export function flag(initial: Given<boolean>, about: About = {}): Option<boolean
 }
 
 export function choice<const C extends readonly string[]>(
-  choices: C, initial: Given<C[number]>, about: About = {},
+  choices: C,
+  initial: Given<C[number]>,
+  about: About = {},
 ): Option<C[number]> {
   const schema = v.picklist(choices, ({ input }) => `${input} is not one of ${choices.join(", ")}`);
-  return option<C[number]>("choice", initial, schema as v.GenericSchema<unknown, C[number]>, { doc: about.doc, choices });
+  return option<C[number]>("choice", initial, schema as v.GenericSchema<unknown, C[number]>, {
+    doc: about.doc,
+    choices,
+  });
 }
 
 /** A list of texts or numbers; a single one may stand without brackets. */
-export function list<T extends string | number>(initial: Given<readonly T[]>, about: About = {}): Option<readonly T[]> {
+export function list<T extends string | number>(
+  initial: Given<readonly T[]>,
+  about: About = {},
+): Option<readonly T[]> {
   const one = v.union([v.string(), v.number()], "wanted a list of texts or numbers");
   const schema = v.pipe(v.union([v.array(one), one]), v.transform((x) => (Array.isArray(x) ? x : [x]))); // prettier-ignore
-  return option<readonly T[]>("list", initial, schema as unknown as v.GenericSchema<unknown, readonly T[]>, { doc: about.doc });
+  return option<readonly T[]>("list", initial, schema as unknown as v.GenericSchema<unknown, readonly T[]>, {
+    doc: about.doc,
+  });
 }
 
 /** Free names with text values, such as the column map of a CSV file. */
-export function record(initial: Given<Readonly<Record<string, string>>>, about: About = {}): Option<Readonly<Record<string, string>>> {
-  const schema = v.record(v.string(), v.pipe(v.union([v.string(), v.number(), v.boolean()]), v.transform(String)));
+export function record(
+  initial: Given<Readonly<Record<string, string>>>,
+  about: About = {},
+): Option<Readonly<Record<string, string>>> {
+  const schema = v.record(
+    v.string(),
+    v.pipe(v.union([v.string(), v.number(), v.boolean()]), v.transform(String)),
+  );
   return option<Readonly<Record<string, string>>>("record", initial, schema as never, { doc: about.doc });
 }
 
@@ -122,7 +153,8 @@ export interface ConfigProblem {
 
 /** All values checked and converted, or all that is wrong with them. */
 export function readConfig<C extends Options>(
-  options: C, given: Readonly<Record<string, unknown>>,
+  options: C,
+  given: Readonly<Record<string, unknown>>,
 ): { config: ConfigOf<C>; problems: ConfigProblem[] } {
   const problems: ConfigProblem[] = [];
   const config: Record<string, unknown> = {};
@@ -138,7 +170,8 @@ export function readConfig<C extends Options>(
     else for (const issue of result.issues) problems.push({ key, value, message: issue.message });
   }
   for (const key of Object.keys(given)) {
-    if (!(key in options)) problems.push({ key, value: given[key], message: unknownName(key, Object.keys(options)) });
+    if (!(key in options))
+      problems.push({ key, value: given[key], message: unknownName(key, Object.keys(options)) });
   }
   return { config: config as ConfigOf<C>, problems };
 }

@@ -69,16 +69,27 @@ export class WiringError extends Error {
 export type Place = "main" | "worker" | "workers";
 
 export interface OperatorDefinition<
-  I extends Ports = Ports, O extends Ports = Ports, C extends Options = Options,
+  I extends Ports = Ports,
+  O extends Ports = Ports,
+  C extends Options = Options,
 > {
   readonly kind: "operator";
   readonly name: string;
   readonly doc?: string;
   /** A port named "*" stands for any number of further ports, named in the pipeline file. */
   readonly input: I;
-  readonly output: O | ((inputs: { [P in keyof I]: I[P] & Fields }, config: ConfigOf<C>, metadata: Record<string, Schema["metadata"]>) => O);
+  readonly output:
+    | O
+    | ((
+        inputs: { [P in keyof I]: I[P] & Fields },
+        config: ConfigOf<C>,
+        metadata: Record<string, Schema["metadata"]>,
+      ) => O);
   /** Metadata of each output stream; by default that of the first input. */
-  readonly metadata?: (inputs: Record<string, Schema>, config: ConfigOf<C>) => Record<string, Schema["metadata"]>;
+  readonly metadata?: (
+    inputs: Record<string, Schema>,
+    config: ConfigOf<C>,
+  ) => Record<string, Schema["metadata"]>;
   /** Outputs that views show and nobody records. */
   readonly provisional?: readonly string[];
   readonly config: C;
@@ -149,6 +160,8 @@ export interface SourceDefinition<O extends Ports = Ports, C extends Options = O
   readonly doc?: string;
   /** The columns that every stream of it has; a file may bring more. */
   readonly output: O;
+  /** True where its streams hold just the declared columns. */
+  readonly closed?: boolean;
   readonly config: C;
   /** True where this source reads such a file, told by its first bytes (up to 4 KiB); `path` only breaks ties. */
   readonly claims?: (head: Uint8Array, path: string) => boolean;
@@ -188,7 +201,9 @@ export interface SinkDefinition<C extends Options = Options> {
   open(config: ConfigOf<C>, run: RunView): Promise<SinkHandle>;
 }
 
-export function defineSink<const C extends Options>(definition: Omit<SinkDefinition<C>, "kind">): SinkDefinition<C> {
+export function defineSink<const C extends Options>(
+  definition: Omit<SinkDefinition<C>, "kind">,
+): SinkDefinition<C> {
   return { ...definition, kind: "sink" };
 }
 

@@ -10,6 +10,7 @@ import {
 } from "./columns.ts"; // prettier-ignore
 import type { AnyOperator, Fault, Inputs, OperatorInstance, Out, Ports } from "./define.ts";
 import type { Field, Fields, NumericArray, Schema } from "./wire/schema.ts";
+import { columnsOf } from "./rows.ts";
 import { sameUnit } from "./wire/units.ts";
 
 export interface StepResult {
@@ -33,14 +34,28 @@ export function misfits(port: string, wanted: Fields, stream: string, offered: S
   for (const [name, field] of Object.entries(wanted)) {
     const given = offered.fields[name];
     if (!given) {
-      if (!field.optional) problems.push(`${port} needs a column ${name} [${field.unit || field.kind}]; ${stream} has ${Object.keys(offered.fields).join(", ") || "none"}`);
+      if (!field.optional)
+        problems.push(
+          `${port} needs a column ${name} [${field.unit || field.kind}]; ${stream} has ${Object.keys(offered.fields).join(", ") || "none"}`,
+        );
       continue;
     }
-    if (given.kind !== field.kind) problems.push(`${port}.${name} must be ${article(field.kind)}; ${stream}.${name} is ${article(given.kind)}`);
+    if (given.kind !== field.kind)
+      problems.push(
+        `${port}.${name} must be ${article(field.kind)}; ${stream}.${name} is ${article(given.kind)}`,
+      );
     else if (field.kind !== "label" && field.kind !== "code" && !sameUnit(given.unit, field.unit)) {
-      problems.push(`${port}.${name} must be in ${field.unit}; ${stream}.${name} is in ${given.unit || "no unit"}`);
-    } else if (field.kind !== "label" && !fits(given.type, field.type) && !(field.type === "f32" && given.type === "f64")) {
-      problems.push(`${port}.${name} holds ${field.type}; ${stream}.${name} is ${given.type}, which does not fit`);
+      problems.push(
+        `${port}.${name} must be in ${field.unit}; ${stream}.${name} is in ${given.unit || "no unit"}`,
+      );
+    } else if (
+      field.kind !== "label" &&
+      !fits(given.type, field.type) &&
+      !(field.type === "f32" && given.type === "f64")
+    ) {
+      problems.push(
+        `${port}.${name} holds ${field.type}; ${stream}.${name} is ${given.type}, which does not fit`,
+      );
     }
   }
   return problems;
@@ -55,11 +70,18 @@ export function wantedBy(input: Ports, port: string): Fields | undefined {
 
 /** Schemas of the outputs, for these inputs; throws what the definition's `output` throws. */
 export function outputSchemas(
-  definition: AnyOperator, config: unknown, inputs: Readonly<Record<string, Schema>>,
+  definition: AnyOperator,
+  config: unknown,
+  inputs: Readonly<Record<string, Schema>>,
 ): Record<string, Schema> {
   const fields = Object.fromEntries(Object.entries(inputs).map(([port, schema]) => [port, schema.fields]));
-  const metadata = Object.fromEntries(Object.entries(inputs).map(([port, schema]) => [port, schema.metadata]));
-  const outputs: Ports = typeof definition.output === "function" ? definition.output(fields, config as never, metadata) : definition.output;
+  const metadata = Object.fromEntries(
+    Object.entries(inputs).map(([port, schema]) => [port, schema.metadata]),
+  );
+  const outputs: Ports =
+    typeof definition.output === "function"
+      ? definition.output(fields, config as never, metadata)
+      : definition.output;
   const own = definition.metadata?.(inputs as Record<string, Schema>, config as never) ?? {};
   const inherited = Object.values(inputs)[0]?.metadata ?? {};
   return Object.fromEntries(
@@ -68,13 +90,17 @@ export function outputSchemas(
 }
 
 export function startOperator(
-  definition: AnyOperator, config: unknown, inputs: Readonly<Record<string, Schema>>, origin: bigint,
+  definition: AnyOperator,
+  config: unknown,
+  inputs: Readonly<Record<string, Schema>>,
+  origin: bigint,
 ): Running {
   const outputs = outputSchemas(definition, config, inputs);
   const context = { inputs, origin, timeAt: (seconds: number) => timeAt(origin, seconds) };
   const instance = definition.start(config as never, context) as OperatorInstance<Ports, Ports>;
   const views: Record<string, RowView> = {};
-  for (const port in inputs) views[port] = new RowView(inputs[port]!, wantedBy(definition.input, port) ?? {}, origin);
+  for (const port in inputs)
+    views[port] = new RowView(inputs[port]!, wantedBy(definition.input, port) ?? {}, origin);
   const writers: Record<string, Writer> = {};
   for (const port in outputs) writers[port] = new Writer(port, outputs[port]!.fields);
   let faults: Fault[] = [];
@@ -89,14 +115,19 @@ export function startOperator(
     step(rows, upTo) {
       const given: Record<string, unknown> = {};
       for (const port in views) given[port] = views[port]!.of(rows[port]);
-      instance.step(given as Inputs<Ports>, out, upTo === END_OF_TIME ? Infinity : secondsBefore(origin, upTo));
+      instance.step(
+        given as Inputs<Ports>,
+        out,
+        upTo === END_OF_TIME ? Infinity : secondsBefore(origin, upTo),
+      );
       const taken: Record<string, Columns> = {};
       for (const port in writers) {
         const columns = writers[port]!.take();
         if (columns) taken[port] = columns;
       }
       const held = upTo === END_OF_TIME ? Infinity : (instance.holds?.() ?? Infinity);
-      const heldTime = held === Infinity ? END_OF_TIME : held === -Infinity ? -(2n ** 63n) : timeAt(origin, held);
+      const heldTime =
+        held === Infinity ? END_OF_TIME : held === -Infinity ? -(2n ** 63n) : timeAt(origin, held);
       const result = { rows: taken, faults, watermark: heldTime < upTo ? heldTime : upTo };
       faults = [];
       return result;
@@ -174,7 +205,10 @@ function rowsPrototype(fields: Fields, wanted: Fields, origin: bigint): object {
       return seconds;
     },
     at(this: RowsLike, i: number) {
-      const row: Record<string, unknown> = { time: this.time[i], seconds: (this["seconds"] as Float64Array)[i] };
+      const row: Record<string, unknown> = {
+        time: this.time[i],
+        seconds: (this["seconds"] as Float64Array)[i],
+      };
       for (const [name, get] of getters) row[name] = get(this, i);
       return row;
     },
@@ -219,8 +253,11 @@ class Writer {
         : isList(column) ? column.offsets.length - 1
         : (column as NumericArray).length / widthOf(name, field); // prettier-ignore
       if (rows !== length) throw new RangeError(`${this.#port}.${name} has ${rows} rows, time has ${length}`);
-      const type = Array.isArray(column) ? field.type : typeOf(isList(column) ? column.values : (column as NumericArray));
-      if (type !== field.type) throw new TypeError(`${this.#port}.${name} is ${type}, declared as ${field.type}`);
+      const type = Array.isArray(column)
+        ? field.type
+        : typeOf(isList(column) ? column.values : (column as NumericArray));
+      if (type !== field.type)
+        throw new TypeError(`${this.#port}.${name} is ${type}, declared as ${field.type}`);
     }
     const { time } = columns;
     for (let i = 1; i < length; i++) if (time[i]! < time[i - 1]!) this.#order(time[i]!, time[i - 1]!);
@@ -229,7 +266,10 @@ class Writer {
   }
 
   #order(first: bigint, last: bigint): void {
-    if (first < this.#last || last < first) throw new RangeError(`${this.#port}: rows must be put out in time order; ${first} came after ${this.#last}`);
+    if (first < this.#last || last < first)
+      throw new RangeError(
+        `${this.#port}: rows must be put out in time order; ${first} came after ${this.#last}`,
+      );
     this.#last = last;
   }
 
@@ -237,9 +277,7 @@ class Writer {
     if (this.#rows.length === 0) return;
     const rows = this.#rows;
     this.#rows = [];
-    const columns: Record<string, Column> = { time: BigInt64Array.from(rows, (row) => row["time"] as bigint) };
-    for (const name of this.#names) columns[name] = columnOf(`${this.#port}.${name}`, rows.map((row) => row[name]), this.#fields[name]!); // prettier-ignore
-    this.#parts.push(columns as Columns);
+    this.#parts.push(columnsOf(rows, this.#fields, this.#port));
   }
 
   take(): Columns | undefined {
@@ -250,28 +288,3 @@ class Writer {
     return taken;
   }
 }
-
-function columnOf(name: string, values: unknown[], field: Field): Column {
-  if (field.kind === "label") return values.map(String);
-  if (field.kind === "curve") {
-    const arrays = values as NumericArray[];
-    const offsets = new Int32Array(values.length + 1);
-    arrays.forEach((array, i) => (offsets[i + 1] = offsets[i]! + array.length));
-    const joined = makeArray(field.type, offsets[values.length]!);
-    arrays.forEach((array, i) => joined.set(array as never, offsets[i]));
-    return { values: joined, offsets };
-  }
-  if (field.kind === "image") {
-    const width = widthOf(name, field);
-    const joined = makeArray(field.type, width * values.length);
-    (values as NumericArray[]).forEach((array, i) => {
-      if (array.length !== width) throw new RangeError(`${name}: an image of ${array.length} values, declared with ${width}`);
-      joined.set(array as never, i * width);
-    });
-    return joined;
-  }
-  const column = makeArray(field.type, values.length);
-  values.forEach((value, i) => (column[i] = value as never));
-  return column;
-}
-

@@ -3,6 +3,7 @@
  */
 import type { Observable } from "rxjs";
 import type { Batch, StreamState } from "./batch.ts";
+import type { StreamHealth } from "./wire/protocol.ts";
 import type { Schema } from "./wire/schema.ts";
 
 export interface StreamInfo {
@@ -53,6 +54,12 @@ export interface RunView {
   tail(stream: string): Observable<Batch>;
   /** Rows already there, from memory or the journal, in order and without gap; ends at the newest acknowledged row. */
   read(stream: string, range: ReadRange): AsyncIterable<Batch>;
+  /** What is counted of each stream: rate, lag, epochs, spills, late rows, state. */
+  health(): readonly StreamHealth[];
   /** min / max / count of a scalar column over a span of time in at most `buckets` buckets, from the levels and the newest rows. */
-  minMax(stream: string, column: string, span: { from: bigint; to: bigint; buckets: number }): Promise<MinMax>;
+  minMax(
+    stream: string,
+    column: string,
+    span: { from: bigint; to: bigint; buckets: number },
+  ): Promise<MinMax>;
 }

@@ -1,0 +1,330 @@
+/**
+ * An operator in the running graph: merges its ports by watermark, steps over panes of complete rows, hands what
+ * comes out to its streams. The same for an instance in this thread, in a worker thread, or in several.
+ */
+import { BEGIN_OF_TIME, END_OF_TIME } from "./batch.ts";
+import type { Columns } from "./columns.ts";
+import type { Fault } from "./define.ts";
+import { misfits, wantedBy, type Running, type StepResult } from "./instance.ts";
+import { Port } from "./port.ts";
+import type { Stream } from "./stream.ts";
+import type { Schema } from "./wire/schema.ts";
+import type { PlannedOperator } from "./wiring.ts";
+
+/** A running instance, wherever it runs. */
+export interface Engine extends Pick<Running, "outputs"> {
+  step(rows: Readonly<Record<string, Columns>>, upTo: bigint): StepResult | Promise<StepResult>;
+  save(): unknown;
+  /** Steps that may be under way at once. */
+  readonly inFlight: number;
+  close?(): void;
+}
+
+export type StartEngine = (
+  planned: PlannedOperator,
+  inputs: Readonly<Record<string, Schema>>,
+  origin: bigint,
+) => Engine | Promise<Engine>;
+
+export interface NodeOptions {
+  readonly planned: PlannedOperator;
+  readonly inputs: Readonly<Record<string, Stream>>;
+  /** Its output streams by port; those that somebody reads are there from the start. */
+  readonly outputs: Map<string, Stream>;
+  readonly output: (port: string) => Stream;
+  readonly faults: Reporter;
+  readonly creditBytes: number;
+  readonly origin: () => bigint;
+  readonly start: StartEngine;
+  /** There is room in its ports again, or it has come to an end: whoever waits may look again. */
+  readonly changed: () => void;
+}
+
+/** Takes what a node has to report, in event time. */
+export interface Reporter {
+  add(fault: Fault): void;
+  /** No report before this time will come any more. */
+  promise(watermark: bigint): void;
+}
+
+type State = "waiting" | "running" | "parked" | "ended";
+
+export class OperatorNode {
+  readonly name: string;
+  readonly ports: readonly Port[];
+  readonly #options: NodeOptions;
+  #engine: Engine | undefined;
+  #starting = false;
+  #state: State = "waiting";
+  #upTo = BEGIN_OF_TIME;
+  #flying = 0;
+  #order: Promise<void> = Promise.resolve();
+  #advancing = false;
+  #again = false;
+  /** Why it was parked. */
+  error: Error | undefined;
+  steps = 0;
+
+  constructor(options: NodeOptions) {
+    this.#options = options;
+    this.name = options.planned.name;
+    this.ports = Object.entries(options.inputs).map(
+      ([name, stream]) =>
+        new Port({
+          name: `${this.name}.${name}`, stream, creditBytes: options.creditBytes,
+          wake: () => this.advance(),
+          relieved: () => options.changed(),
+          failed: (error) => this.#park(error),
+        }), // prettier-ignore
+    );
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+  /** Something is under way that will end without further input. */
+  get busy(): boolean {
+    return this.#flying > 0 || this.#starting;
+  }
+
+  #portName(port: Port): string {
+    return port.name.slice(this.name.length + 1);
+  }
+
+  /** Steps as far as the inputs allow. */
+  advance(): void {
+    if (this.#advancing) {
+      this.#again = true;
+      return;
+    }
+    this.#advancing = true;
+    try {
+      do {
+        this.#again = false;
+        while (this.#advanceOnce());
+      } while (this.#again);
+    } catch (error) {
+      this.#park(error as Error);
+    } finally {
+      this.#advancing = false;
+    }
+  }
+
+  #advanceOnce(): boolean {
+    if (this.#state === "parked" || this.#state === "ended" || this.#starting) return false;
+    if (!this.#engine) return this.#start();
+    if (this.#flying >= this.#engine.inFlight || this.#held()) return false;
+    let upTo = END_OF_TIME;
+    let ended = true;
+    let renewal: bigint | undefined;
+    for (const port of this.ports) {
+      if (!port.ended) ended = false;
+      const next = port.nextEpochFrom;
+      if (next !== undefined && (renewal === undefined || next < renewal)) renewal = next;
+      // Of a port that has ended all rows are here; its queue still orders the others.
+      if (port.watermark < upTo) upTo = port.watermark;
+    }
+    if (renewal !== undefined && renewal < upTo) upTo = renewal;
+    const pane = this.#pane(upTo);
+    if (pane) {
+      this.#step(pane.rows, pane.upTo);
+      return true;
+    }
+    if (ended) {
+      if (this.#flying > 0) return false;
+      this.#finish();
+      return false;
+    }
+    if (renewal !== undefined && renewal <= upTo) {
+      if (this.#flying > 0) return false;
+      this.#upTo = upTo;
+      this.#renew();
+      return true;
+    }
+    if (upTo > this.#upTo) {
+      this.#step({}, upTo);
+      return true;
+    }
+    return false;
+  }
+
+  /** An output whose readers have no room holds the operator, so that nothing piles up behind it. */
+  #held(): boolean {
+    for (const stream of this.#options.outputs.values()) if (stream.full) return true;
+    return false;
+  }
+
+  #start(): boolean {
+    const inputs: Record<string, Schema> = {};
+    for (const port of this.ports) {
+      const schema = port.schemaAt(this.#upTo);
+      if (!schema) {
+        if (!port.ended && port.stream.state !== "ended") return false;
+        this.#options.faults.add({
+          time: this.#upTo,
+          what: `${port.stream.name} ended without ever saying what it holds; ${this.name} has nothing to work on`,
+        });
+        this.#close("ended");
+        return false;
+      }
+      inputs[this.#portName(port)] = schema;
+    }
+    const { planned } = this.#options;
+    const problems = this.ports.flatMap((port) => {
+      const name = this.#portName(port);
+      return misfits(name, wantedBy(planned.definition.input, name) ?? {}, port.stream.name, inputs[name]!);
+    });
+    if (problems.length > 0) throw new TypeError(problems.join("; "));
+    const engine = this.#options.start(planned, inputs, this.#options.origin());
+    if (!(engine instanceof Promise)) {
+      this.#started(engine);
+      return true;
+    }
+    this.#starting = true;
+    engine.then(
+      (started) => {
+        this.#starting = false;
+        if (this.#state === "parked") return started.close?.();
+        this.#started(started);
+        this.advance();
+        this.#options.changed();
+      },
+      (error: Error) => {
+        this.#starting = false;
+        this.#park(error);
+      },
+    );
+    return false;
+  }
+
+  #started(engine: Engine): void {
+    for (const port of this.ports) port.beginEpoch(this.#upTo);
+    this.#engine = engine;
+    this.#state = "running";
+    const { outputs, output } = this.#options;
+    for (const name in engine.outputs) output(name).open(engine.outputs[name]!);
+    for (const [name, stream] of outputs) if (!(name in engine.outputs)) stream.end();
+  }
+
+  /** Rows of every port before `upTo`, cut so that of each port they lie in one batch. */
+  #pane(upTo: bigint): { rows: Record<string, Columns>; upTo: bigint } | undefined {
+    const { ports } = this;
+    for (;;) {
+      let to = upTo;
+      let waiting = false;
+      for (const port of ports) {
+        if (!port.has(upTo)) continue;
+        waiting = true;
+        const boundary = port.boundary;
+        if (boundary !== undefined && boundary < to) to = boundary;
+      }
+      if (!waiting) return undefined;
+      const rows: Record<string, Columns> = {};
+      let any = false;
+      for (const port of ports) {
+        const taken = port.take(to);
+        if (!taken) continue;
+        rows[this.#portName(port)] = taken;
+        any = true;
+      }
+      if (any) return { rows, upTo: to };
+      for (const port of ports) if (port.boundary === to) port.joinHead();
+    }
+  }
+
+  #step(rows: Record<string, Columns>, upTo: bigint): void {
+    this.#upTo = upTo;
+    this.steps++;
+    const result = this.#engine!.step(rows, upTo);
+    if (!(result instanceof Promise)) return this.#emit(result);
+    this.#flying++;
+    // What workers send back is handed on in the order of what they were given.
+    this.#order = this.#order.then(async () => {
+      try {
+        this.#emit(await result);
+      } catch (error) {
+        this.#park(error as Error);
+      }
+      this.#flying--;
+      this.advance();
+      this.#options.changed();
+    });
+    result.catch(() => {});
+  }
+
+  #emit({ rows, faults, watermark }: StepResult): void {
+    if (this.#state === "parked") return;
+    for (const fault of faults) this.#options.faults.add(fault);
+    for (const [name, stream] of this.#options.outputs) {
+      const columns = rows[name];
+      if (columns) stream.append(columns, watermark === END_OF_TIME ? stream.watermark : watermark);
+      else if (watermark < END_OF_TIME && stream.state !== "ended") stream.beat(watermark);
+    }
+    if (watermark < END_OF_TIME) this.#options.faults.promise(watermark);
+  }
+
+  /** All inputs have ended: what is open closes by the same lines. */
+  #finish(): void {
+    const result = this.#engine!.step({}, END_OF_TIME);
+    const done = (last: StepResult): void => {
+      this.#emit(last);
+      this.#close("ended");
+    };
+    if (!(result instanceof Promise)) return done(result);
+    this.#flying++;
+    this.#starting = true;
+    result
+      .then(done, (error: Error) => this.#park(error))
+      .finally(() => {
+        this.#flying--;
+        this.#starting = false;
+        this.#options.changed();
+      });
+  }
+
+  /** A new epoch of an input: finish as at the end and start anew, outputs in a new epoch too. */
+  #renew(): void {
+    const result = this.#engine!.step({}, END_OF_TIME);
+    const done = (last: StepResult): void => {
+      this.#emit(last);
+      this.#engine?.close?.();
+      this.#engine = undefined;
+    };
+    if (!(result instanceof Promise)) return done(result);
+    this.#starting = true;
+    result
+      .then(done, (error: Error) => this.#park(error))
+      .finally(() => {
+        this.#starting = false;
+        this.advance();
+      });
+  }
+
+  #park(error: Error): void {
+    if (this.#state === "parked" || this.#state === "ended") return;
+    this.error = error;
+    this.#options.faults.add({
+      time: this.#upTo === BEGIN_OF_TIME ? this.#options.origin() : this.#upTo,
+      what: `${this.name} stopped: ${error.message}`,
+    });
+    this.#close("parked");
+  }
+
+  #close(state: "parked" | "ended"): void {
+    this.#state = state;
+    for (const port of this.ports) port.close();
+    this.#engine?.close?.();
+    for (const stream of this.#options.outputs.values()) stream.end();
+    this.#options.faults.promise(END_OF_TIME);
+    this.#options.changed();
+  }
+
+  save(): unknown {
+    return this.#engine?.save();
+  }
+
+  /** Ends it where it stands, without its last step. */
+  stop(): void {
+    if (this.#state !== "parked" && this.#state !== "ended") this.#close("ended");
+  }
+}
