@@ -1,4 +1,14 @@
 // The door of operators/: one line an operator, grouped by technique.
 
+// mechanics
+export { modulusMap } from "./mechanics/map.ts";
+export { modulus } from "./mechanics/modulus.ts";
+export { rolling } from "./mechanics/rolling.ts";
+
+// onset
+export { averageRunLength } from "./onset/average-run-length.ts";
+export { cusum } from "./onset/cusum.ts";
+
 // tomography
 export { flatField } from "./tomography/flat-field.ts";
+export { incremental } from "./tomography/incremental.ts";

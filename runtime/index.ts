@@ -40,7 +40,7 @@ export { convert, parseQuantity, parseUnit, sameUnit } from "./wire/units.ts";
 
 // What sinks see
 export { BEGIN_OF_TIME, END_OF_TIME, type Batch, type StreamState } from "./batch.ts";
-export { slice } from "./columns.ts";
+export { concat, slice } from "./columns.ts";
 export { toArrow } from "./arrow.ts";
 export { cut, firstAtOrAfter } from "./stream.ts";
 export type { MinMax, ReadRange, RunView, StreamInfo } from "./run-view.ts";
@@ -64,3 +64,8 @@ export {
   bucketOf, BucketRing, bucketWidth, decodeBlock, encodeBlock, type BucketBlock, type BucketColumn,
 } from "./wire/buckets.ts"; // prettier-ignore
 export { columnsOf, fromArrowMessages, toArrowMessages, type ArrowMessages } from "./wire/arrow-messages.ts";
+
+// Running
+export { Run, type Outcome, type Recording, type RunOptions, type RunRecorder } from "./run.ts";
+export { startInThreads } from "./workers.ts";
+export { threadUrl } from "./thread-url.ts";

@@ -16,6 +16,8 @@ import { ReplayPump, type RecordedStream } from "./replay-pump.ts";
 import type { MinMax, ReadRange, RunView, StreamInfo } from "./run-view.ts";
 import { SourcePump } from "./source-pump.ts";
 import { Stream, type Store } from "./stream.ts";
+import { columnsOf } from "./rows.ts";
+import { label, scalar, type Schema } from "./wire/schema.ts";
 import type { Plan } from "./wiring.ts";
 
 /** What records a run: see runtime/journal. */
@@ -104,7 +106,6 @@ export class Run implements RunView {
     readonly deliver: readonly string[];
   }>();
   readonly mode: RunView["mode"];
-  readonly done: Promise<Outcome>;
   readonly streams$: Observable<StreamInfo>;
 
   constructor(options: RunOptions) {
@@ -141,7 +142,11 @@ export class Run implements RunView {
     if (recording) this.#addRecording(recording);
     else for (const planned of plan.sources) this.#addSource(planned);
     recorder?.onAcknowledged(() => this.#changed());
-    this.done = this.#run();
+  }
+
+  /** Opens the sources and runs until all have ended and the graph is empty. Never rejects. */
+  start(): Promise<Outcome> {
+    return this.#run();
   }
 
   #recordingStore(recorder: RunRecorder): Store {
@@ -218,7 +223,7 @@ export class Run implements RunView {
       new OperatorNode({
         planned, inputs, outputs, output, creditBytes,
         faults: this.#reporter(planned.name),
-        origin: () => this.#origin ?? 0n,
+        origin: () => this.#origin!,
         start: planned.place !== "main" && startElsewhere ? startElsewhere : startHere,
         changed: () => this.#changed(),
       }), // prettier-ignore
@@ -263,6 +268,7 @@ export class Run implements RunView {
         directory: this.#options.directory ?? process.cwd(),
         signal: this.#stop.signal,
         turn: (pump) => this.#turn(pump),
+        decided: this.#firsts.decided,
         first: async (time) => {
           this.#firsts.awaited--;
           if (time !== undefined) this.#firsts.times.push(time);
@@ -320,8 +326,6 @@ export class Run implements RunView {
   }
 
   async #run(): Promise<Outcome> {
-    // Whoever made this run subscribes first.
-    await Promise.resolve();
     const { recording, onOrigin } = this.#options;
     if (recording) await this.#replayFaults(recording);
     const decided = (async () => {
@@ -393,7 +397,7 @@ export class Run implements RunView {
     for (const resolve of waiting) resolve();
   }
 
-  /** Ends the sources; the graph drains and `done` resolves. */
+  /** Ends the sources; the graph drains and the run resolves. */
   stop(): void {
     this.#stop.abort();
     this.#firsts.decide();
@@ -471,21 +475,39 @@ export class Run implements RunView {
     );
   }
 
+  /** A row for each stream and edge in the stream `health`: what somebody asks after a bad night. */
+  recordHealth(positions: readonly { readonly stream: string; readonly row: number; readonly durableRow: number }[]): void {
+    const stream = this.stream("health");
+    if (!stream.schema) stream.open(HEALTH);
+    const written = new Map(positions.map((position) => [position.stream, position]));
+    const edges = this.nodes().flatMap((node) => node.edges);
+    const time = BigInt(Date.now()) * 1_000_000n;
+    const rows = this.health().map(({ stream: name, rate_per_s, lag_s, drops, late }) => {
+      const readers = edges.filter((edge) => edge.stream === name);
+      return {
+        time, stream: name, rate: rate_per_s, lag: lag_s, spills: drops, late,
+        depth: readers.reduce((n, edge) => Math.max(n, edge.depthBytes), 0),
+        high_water: readers.reduce((n, edge) => Math.max(n, edge.highWaterBytes), 0),
+        acknowledged: written.get(name)?.row ?? NaN,
+        durable: written.get(name)?.durableRow ?? NaN,
+      };
+    }); // prettier-ignore
+    if (rows.length > 0) stream.append(columnsOf(rows, HEALTH.fields), time);
+  }
+
   /** What holds the graph back, one sentence a node; for people. */
   nodes(): readonly {
     readonly name: string;
     readonly state: string;
     readonly error: Error | undefined;
-    readonly edges: readonly {
-      readonly port: string;
-      readonly depthBytes: number;
+    readonly edges: readonly { readonly port: string; readonly stream: string; readonly depthBytes: number;
       readonly highWaterBytes: number;
       readonly spills: number;
     }[];
   }[] {
     return this.#nodes.map(({ name, state, error, ports }) => ({
       name, state, error,
-      edges: ports.map(({ name: port, depthBytes, highWaterBytes, spills }) => ({ port, depthBytes, highWaterBytes, spills })),
+      edges: ports.map(({ name: port, stream, depthBytes, highWaterBytes, spills }) => ({ port, stream: stream.name, depthBytes, highWaterBytes, spills })),
     })); // prettier-ignore
   }
 }
@@ -493,6 +515,22 @@ export class Run implements RunView {
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());
 const FIRST_ITEMS_ms = 2000;
 const SECOND = 1_000_000_000n;
+
+/** What is counted of each stream, by the clock: the one stream that a replay does not repeat. */
+const HEALTH: Schema = {
+  fields: {
+    stream: label(),
+    rate: scalar("Hz", { doc: "rows per second of the clock" }),
+    lag: scalar("s", { doc: "event time by which it is behind the furthest" }),
+    spills: scalar("1", { doc: "times that a reader had to fall back on the journal" }),
+    late: scalar("1", { doc: "rows that came after their time had been given up" }),
+    depth: scalar("By", { doc: "bytes that wait at its fullest edge" }),
+    high_water: scalar("By", { doc: "most bytes that ever waited at one of its edges" }),
+    acknowledged: scalar("1", { doc: "rows written" }),
+    durable: scalar("1", { doc: "rows flushed to the disk" }),
+  },
+  metadata: {},
+};
 
 /** An operator in this thread. */
 export const startHere: StartEngine = (planned, inputs, origin): Engine => {

@@ -26,6 +26,8 @@ export interface PumpOptions {
   readonly turn: (pump: SourcePump) => Promise<void>;
   /** The earliest time of its first item, for the run's origin; undefined if it ended or was silent. */
   readonly first: (time: bigint | undefined) => Promise<void>;
+  /** The run's origin is fixed. */
+  readonly decided: Promise<void>;
 }
 
 const GOOD_ROWS = 1024;
@@ -158,10 +160,18 @@ export class SourcePump {
   }
 
   #firstSaid = false;
+  /** Items that came before the run's origin was fixed; nothing flows until then, not even a schema. */
+  #early: SourceItem[] | undefined = [];
   async #first(time: bigint | undefined): Promise<void> {
     if (this.#firstSaid) return;
     this.#firstSaid = true;
     await this.#options.first(time);
+    this.#release();
+  }
+  #release(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const item of early) this.#accept(item);
   }
 
   #listen(items: import("rxjs").Observable<SourceItem>): Promise<void> {
@@ -224,6 +234,11 @@ export class SourcePump {
   }
 
   #accept(item: SourceItem): void {
+    if (this.#early) {
+      if (this.#early.length === 0) void this.#options.decided.then(() => this.#release());
+      this.#early.push(item);
+      return;
+    }
     this.#lastHeard = performance.now();
     for (const port of Object.keys({ ...item.schema, ...item.rows })) {
       if (!this.#ports.has(port)) throw new TypeError(`${this.name}: its definition has no port ${port}`);

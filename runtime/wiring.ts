@@ -272,7 +272,8 @@ function sourceConfig(
 
 function isZone(timezone: string): boolean {
   try {
-    return new Intl.DateTimeFormat("en", { timeZone: timezone }) !== undefined;
+    Intl.DateTimeFormat("en", { timeZone: timezone });
+    return true;
   } catch {
     return false;
   }
@@ -352,8 +353,7 @@ function connect(
     return {};
   }
   for (const port of Object.keys(from)) {
-    if (!free && !declared.includes(port))
-      say([...path, port], `port ${unknownName(port, declared)}`);
+    if (!free && !declared.includes(port)) say([...path, port], `port ${unknownName(port, declared)}`);
   }
   for (const port of declared) {
     if (!(port in from))
@@ -398,8 +398,10 @@ function streamAt(
   }
   const ports = streams.get(node);
   if (!ports || "*" in ports || ports[port]) return ports?.[port];
-  const late = node in spec.sources && port.endsWith(".late") ? ports[port.slice(0, -".late".length)] : undefined;
-  if (late) return { ...late, schema: { ...late.schema, fields: { of_time: OF_TIME, ...late.schema.fields } } };
+  const late =
+    node in spec.sources && port.endsWith(".late") ? ports[port.slice(0, -".late".length)] : undefined;
+  if (late)
+    return { ...late, schema: { ...late.schema, fields: { of_time: OF_TIME, ...late.schema.fields } } };
   const names = Object.keys(ports).map((name) => `${node}.${name}`);
   if (port === "") say(path, `${node} is a node, not a stream; write ${names.join(" or ")}`);
   else {
@@ -460,13 +462,15 @@ function outputsOf(
   if (!sound || all.some(([, known]) => !known)) return undefined;
   const known = all as [string, Known][];
 
-  let metadataRead = false;
+  // Whether it asked for what only the data will say.
+  let asked = false;
+  const ask = (): void => void (asked = true);
   const outputs = (extra: Fields): Record<string, Schema> => {
     const schemas = known.map(([port, { schema, open }]) => [
       port,
       {
-        fields: open ? { ...schema.fields, ...extra } : schema.fields,
-        metadata: absent(() => (metadataRead = true)),
+        fields: open ? watched({ ...schema.fields, ...extra }, ask) : schema.fields,
+        metadata: watched({}, ask),
       },
     ]);
     return outputSchemas(definition, config, Object.fromEntries(schemas) as Record<string, Schema>);
@@ -476,11 +480,8 @@ function outputsOf(
   try {
     schemas = outputs({});
   } catch (error) {
-    const open = known.some(([, { open }]) => open);
     const sized = known.every(([, { schema }]) => hasSizes(schema.fields));
-    // What a file still brings (columns, sizes, metadata) may mend it.
-    if (!open && !metadataRead && (sized || error instanceof WiringError))
-      say(path, (error as Error).message);
+    if (!asked && (sized || error instanceof WiringError)) say(path, (error as Error).message);
     return undefined;
   }
   let more: Record<string, Schema> | undefined;
@@ -493,21 +494,25 @@ function outputsOf(
     Object.entries(schemas).map(([port, { fields }]) => {
       const wider = more?.[port];
       const open = !wider || Object.keys(wider.fields).length > Object.keys(fields).length;
-      return [port, { schema: { fields, metadata: {} }, open }];
+      return [port, { schema: { fields: { ...fields }, metadata: {} }, open }];
     }),
   );
 }
 
+/** Entries that may not be all: tells when somebody looks for one that is not here, or for all. */
+function watched<T extends object>(entries: T, ask: () => void): T {
+  const look = (name: string | symbol): void => {
+    if (typeof name === "string" && !Object.hasOwn(entries, name)) ask();
+  };
+  return new Proxy(entries, {
+    get: (target, name, receiver) => (look(name), Reflect.get(target, name, receiver) as unknown),
+    has: (target, name) => (look(name), Reflect.has(target, name)),
+    ownKeys: (target) => (ask(), Reflect.ownKeys(target)),
+  });
+}
+
 const hasSizes = (fields: Fields): boolean =>
   Object.values(fields).every(({ shape }) => shape?.every((size) => typeof size === "number") ?? true);
-
-/** Metadata that are not known yet; tells when somebody looks for them. */
-function absent(read: () => void): Readonly<Record<string, string>> {
-  const looked =
-    <T>(answer: T) =>
-    (): T => (read(), answer);
-  return new Proxy({}, { get: looked(undefined), has: looked(false), ownKeys: looked([]) });
-}
 
 function planAlarm(
   name: string,

@@ -1,2 +1,2 @@
 // The door of sinks/: one line a sink.
-export {};
+export { websocket } from "./websocket.ts";

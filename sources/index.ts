@@ -1,2 +1,10 @@
 // The door of sources/: one line a source, grouped by family.
-export {};
+
+// afm
+export { afmFile } from "./afm/file.ts";
+
+// simulated
+export { simulatedCell } from "./simulated/cell.ts";
+
+// xray
+export { readFrame, tomography } from "./xray/tomography.ts";

@@ -91,15 +91,12 @@ export class BucketRing {
   first = 0;
   end = 0;
   readonly #columns: readonly BucketColumn[];
-  /** Rows a bucket, whatever their values. */
-  readonly #rows: Uint32Array;
   #indexes = new Float64Array(0);
 
   constructor(columns: number, width: bigint, capacity: number, base: bigint) {
     this.width = width;
     this.capacity = capacity;
     this.base = base;
-    this.#rows = new Uint32Array(capacity);
     this.#columns = Array.from({ length: columns }, () => ({
       min: new Float64Array(capacity).fill(NaN),
       max: new Float64Array(capacity).fill(NaN),
@@ -111,8 +108,11 @@ export class BucketRing {
     return (this.base + BigInt(index)) * this.width;
   }
 
-  /** Counts rows in; a column that is undefined has no values. Returns the least bucket that changed; Infinity if none. */
-  add(time: BigInt64Array, columns: readonly (NumericArray | undefined)[], evicted: (index: number, rows: number) => void): number {
+  /**
+   * Counts rows in; a column that is undefined has no values. Returns the least bucket with such a row, which may
+   * have left already; Infinity if there are no rows.
+   */
+  add(time: BigInt64Array, columns: readonly (NumericArray | undefined)[]): number {
     const n = time.length;
     if (this.#indexes.length < n) this.#indexes = new Float64Array(n);
     const indexes = this.#indexes;
@@ -130,11 +130,7 @@ export class BucketRing {
       if (index < least) least = index;
       if (index > greatest) greatest = index;
     }
-    if (n > 0) this.extend(greatest + 1, evicted);
-    for (let i = 0; i < n; i++) {
-      if (indexes[i]! >= this.first) this.#rows[indexes[i]! % this.capacity]!++;
-      else evicted(indexes[i]!, 1);
-    }
+    if (n > 0) this.extend(greatest + 1);
     columns.forEach((values, c) => {
       if (values === undefined) return;
       const { min, max, count } = this.#columns[c]!;
@@ -147,21 +143,19 @@ export class BucketRing {
         else if (value > max[slot]!) max[slot] = value;
       }
     });
-    return Math.max(least, this.first);
+    return least;
   }
 
-  /** Makes room up to `end`, exclusive; tells of each bucket that had to leave. */
-  extend(end: number, evicted: (index: number, rows: number) => void = () => {}): void {
+  /** Makes room up to `end`, exclusive. */
+  extend(end: number): void {
     if (end <= this.end) return;
     const first = Math.max(this.first, end - this.capacity);
-    for (let index = this.first; index < Math.min(first, this.end); index++) evicted(index, this.#rows[index % this.capacity]!);
     for (let index = Math.max(this.end, first); index < end; index++) this.#clear(index % this.capacity);
     this.first = first;
     this.end = end;
   }
 
   #clear(slot: number): void {
-    this.#rows[slot] = 0;
     for (const { min, max, count } of this.#columns) {
       min[slot] = max[slot] = NaN;
       count[slot] = 0;

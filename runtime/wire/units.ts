@@ -44,6 +44,7 @@ const ATOMS: Record<string, Atom> = {
   H: atom(1e3, [2, 1, 0, 0, 0, -2, 0]),
   L: atom(1e-3, [3, 0, 0, 0, 0, 0, 0]),
   l: atom(1e-3, [3, 0, 0, 0, 0, 0, 0]),
+  By: { ...atom(1, NONE), prefixable: true },
   "%": atom(1e-2, NONE, false),
   "[ppm]": atom(1e-6, NONE, false),
 }; // prettier-ignore

@@ -55,6 +55,8 @@ export interface RowsFrame {
   readonly epoch: number;
   readonly row: number;
   readonly time: Float64Array;
+  /** The same times, exactly, in ns. */
+  readonly time_ns?: BigInt64Array;
   readonly schema: Schema;
   /** By column: numbers (n), images (n × size), lists {values, offsets}, texts. */
   readonly columns: Readonly<Record<string, unknown>>;

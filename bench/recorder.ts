@@ -1,0 +1,109 @@
+/**
+ * How fast the recorder writes, beside the disk's own sequential speed in the same run.
+ */
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeBatch } from "../runtime/batch.ts";
+import type { Columns } from "../runtime/columns.ts";
+import { createRecorder } from "../runtime/journal/index.ts";
+import { scalar, type Schema } from "../runtime/wire/schema.ts";
+
+export interface Measured {
+  readonly name: string;
+  /** Median of `n` runs. */
+  readonly value: number;
+  readonly unit: string;
+  /** What it is held against, and the ratio of the two. */
+  readonly baseline?: number;
+  readonly ratio?: number;
+  readonly n: number;
+  /** Slowest and fastest run. */
+  readonly spread: readonly [number, number];
+}
+
+const COLUMNS = 9;
+const ROWS = 1024;
+/** Bytes of one row: its time and nine doubles. */
+const ROW_BYTES = 8 * (1 + COLUMNS);
+const BATCHES = 5000;
+const RUNS = 5;
+/** Rows handed over and not yet written, at most, as the graph's credit would have it. */
+const CREDIT_BYTES = 32 * 1024 * 1024;
+
+const names = Array.from({ length: COLUMNS }, (_, i) => `channel_${i}`);
+const schema: Schema = { fields: Object.fromEntries(names.map((name) => [name, scalar("V")])), metadata: {} };
+
+/** Rows at 100 kHz, made before the clock runs: BigInts are slow. The batches differ in their times alone. */
+function batchesOf(): Columns[] {
+  const values: Record<string, Float64Array> = {};
+  for (const [i, name] of names.entries()) values[name] = Float64Array.from({ length: ROWS }, (_, row) => Math.sin(row * (i + 1)) * 1e-3);
+  const first = BigInt64Array.from({ length: ROWS }, (_, row) => BigInt(row) * 10_000n);
+  return Array.from({ length: BATCHES }, (_, i) => ({ ...values, time: first.map((t) => t + BigInt(i * ROWS) * 10_000n) }));
+}
+
+async function recordOnce(directory: string, derived: boolean, batches: readonly Columns[]): Promise<number> {
+  const recorder = await createRecorder({ directory });
+  let room: (() => void) | undefined;
+  recorder.onAcknowledged(() => room?.());
+  const began = performance.now();
+  for (const [i, columns] of batches.entries()) {
+    const watermark = columns.time[ROWS - 1]! + 1n;
+    const batch = makeBatch({ stream: "bench.traces", epoch: 0, row: i * ROWS, columns, schema, watermark, state: "active" });
+    recorder.append(batch, { derived });
+    if (recorder.pendingBytes > CREDIT_BYTES) await new Promise<void>((resolve) => (room = resolve));
+  }
+  await recorder.close();
+  return (performance.now() - began) / 1000;
+}
+
+/** The same bytes, written one after the other and flushed at the end. */
+function writeOnce(path: string): number {
+  const block = Buffer.alloc(1024 * 1024, 1);
+  const blocks = Math.ceil((BATCHES * ROWS * ROW_BYTES) / block.length);
+  const began = performance.now();
+  const file = openSync(path, "w");
+  for (let i = 0; i < blocks; i++) writeSync(file, block);
+  fdatasyncSync(file);
+  closeSync(file);
+  return (performance.now() - began) / 1000;
+}
+
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+
+export async function benchRecorder(): Promise<Measured[]> {
+  const folder = mkdtempSync(join(tmpdir(), "operando-bench-"));
+  const batches = batchesOf();
+  const seconds: Record<"source" | "derived" | "disk", number[]> = { source: [], derived: [], disk: [] };
+  try {
+    for (let run = 0; run < RUNS; run++) {
+      for (const kind of ["source", "derived"] as const) {
+        const directory = join(folder, `${kind}-${run}`);
+        seconds[kind].push(await recordOnce(directory, kind === "derived", batches));
+        rmSync(directory, { recursive: true });
+      }
+      const path = join(folder, `disk-${run}`);
+      seconds.disk.push(writeOnce(path));
+      rmSync(path);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const rows = BATCHES * ROWS;
+  const speed = (took: readonly number[], amount: number): Pick<Measured, "value" | "n" | "spread"> => {
+    const speeds = took.map((s) => amount / s);
+    return { value: median(speeds), n: speeds.length, spread: [Math.min(...speeds), Math.max(...speeds)] };
+  };
+  const megabytes = (rows * ROW_BYTES) / 1e6;
+  const disk = speed(seconds.disk, megabytes);
+  const held = (measured: Pick<Measured, "value" | "n" | "spread">): Omit<Measured, "name" | "unit"> => ({
+    ...measured, baseline: disk.value, ratio: measured.value / disk.value,
+  }); // prettier-ignore
+  return [
+    { name: "recorder, source stream, 9 columns x 1,024 rows", unit: "rows/s", ...speed(seconds.source, rows) },
+    { name: "recorder, source stream, beside the disk", unit: "MB/s", ...held(speed(seconds.source, megabytes)) },
+    { name: "recorder, derived stream, cut anew", unit: "rows/s", ...speed(seconds.derived, rows) },
+    { name: "recorder, derived stream, beside the disk", unit: "MB/s", ...held(speed(seconds.derived, megabytes)) },
+    { name: "disk, sequential write and fdatasync", unit: "MB/s", ...disk },
+  ];
+}

@@ -1,0 +1,385 @@
+import { fft, fft2, powerOfTwo } from "../fft.ts";
+import { medianOf, type Levelled } from "./level.ts";
+
+/** A shift in pixels; frame(row, col) shows what the reference shows at (row + shift.row, col + shift.col). */
+export interface Shift {
+  readonly row: number;
+  readonly col: number;
+}
+
+/** The part of two frames that shows the same, for a shift: rows and columns of the frame, and how large it is. */
+interface Overlap {
+  readonly row: number;
+  readonly col: number;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+function overlapOf(rows: number, cols: number, row: number, col: number): Overlap {
+  return {
+    row: Math.max(0, -row),
+    col: Math.max(0, -col),
+    rows: Math.max(0, rows - Math.abs(row)),
+    cols: Math.max(0, cols - Math.abs(col)),
+  };
+}
+
+/**
+ * The shift to about a tenth of a pixel: the maximum of the cross-correlation
+ *
+ *     C(d) = Σ w(x) reference(x + d) w(x) frame(x)          w  Hann window
+ *
+ * without dividing by the amplitudes (as phase correlation does, which on frames that are not periodic finds their
+ * edges: 4 to 7 px off). The window draws the maximum towards no shift, so both frames are cut to what they show in
+ * common and correlated again, until nothing moves. Undefined where the common part becomes too small.
+ *
+ * Reference: Guizar-Sicairos, Thurman & Fienup, Opt. Lett. 33, 156 (2008), for the correlation by FFT.
+ */
+export function coarseShift(
+  reference: Levelled, frame: Levelled, rows: number, cols: number, start: Shift, minOverlap: number,
+): Shift | undefined {
+  let [row, col] = [Math.round(start.row), Math.round(start.col)];
+  for (let pass = 0; pass < 12; pass++) {
+    const common = overlapOf(rows, cols, row, col);
+    if (common.rows * common.cols < minOverlap * rows * cols || common.rows < 8 || common.cols < 8) return undefined;
+    const peak = correlationPeak(reference, frame, cols, common, row, col);
+    const [stepRow, stepCol] = [Math.round(peak.row), Math.round(peak.col)];
+    if (stepRow === 0 && stepCol === 0) return { row: row + peak.row, col: col + peak.col };
+    row += stepRow;
+    col += stepCol;
+  }
+  return { row, col };
+} // prettier-ignore
+
+function correlationPeak(
+  reference: Levelled, frame: Levelled, cols: number, common: Overlap, row: number, col: number,
+): Shift {
+  const height = powerOfTwo(common.rows);
+  const width = powerOfTwo(common.cols);
+  const re = new Float64Array(height * width);
+  const im = new Float64Array(height * width);
+  const windowRow = hann(common.rows);
+  const windowCol = hann(common.cols);
+  for (let r = 0; r < common.rows; r++) {
+    const inFrame = (common.row + r) * cols + common.col;
+    const inReference = inFrame + row * cols + col;
+    for (let c = 0; c < common.cols; c++) {
+      const w = windowRow[r]! * windowCol[c]!;
+      re[r * width + c] = w * reference.values[inReference + c]!;
+      im[r * width + c] = w * frame.values[inFrame + c]!;
+    }
+  }
+  // Both frames ride in one transform Z: R = (Z(k) + Z*(-k)) / 2, F = (Z(k) - Z*(-k)) / 2i; wanted is R F*.
+  fft2(re, im, height, width);
+  const [rowsAt, colsAt] = [fft(height), fft(width)];
+  const crossRe = new Float64Array(height * width);
+  const crossIm = new Float64Array(height * width);
+  for (let p = 0; p < height; p++) {
+    const q = rowsAt.place[(height - rowsAt.frequency[p]!) % height]!;
+    for (let s = 0; s < width; s++) {
+      const here = p * width + s;
+      const there = q * width + colsAt.place[(width - colsAt.frequency[s]!) % width]!;
+      const rr = re[here]! + re[there]!, ri = im[here]! - im[there]!; // prettier-ignore
+      const fr = im[here]! + im[there]!, fi = re[there]! - re[here]!; // prettier-ignore
+      crossRe[here] = rr * fr + ri * fi;
+      crossIm[here] = ri * fr - rr * fi;
+    }
+  }
+  fft2(crossRe, crossIm, height, width, true);
+  let best = 0;
+  for (let i = 1; i < crossRe.length; i++) if (crossRe[i]! > crossRe[best]!) best = i;
+  const [peakRow, peakCol] = [Math.floor(best / width), best % width];
+  const at = (r: number, c: number): number => crossRe[((r + height) % height) * width + ((c + width) % width)]!;
+  const centre = at(peakRow, peakCol);
+  return {
+    row: signed(peakRow, height) + vertex(at(peakRow - 1, peakCol), centre, at(peakRow + 1, peakCol)),
+    col: signed(peakCol, width) + vertex(at(peakRow, peakCol - 1), centre, at(peakRow, peakCol + 1)),
+  };
+} // prettier-ignore
+
+const hann = (n: number): Float64Array => Float64Array.from({ length: n }, (_, i) => Math.sin((Math.PI * (i + 0.5)) / n) ** 2);
+const signed = (k: number, n: number): number => (k > n / 2 ? k - n : k);
+
+/** Where the parabola through three values at -1, 0, 1 has its maximum. */
+function vertex(before: number, centre: number, after: number): number {
+  const curvature = before - 2 * centre + after;
+  return curvature < 0 ? Math.max(-0.5, Math.min(0.5, (before - after) / (2 * curvature))) : 0;
+} // prettier-ignore
+
+export interface Registration extends Shift {
+  readonly row_se: number;
+  readonly col_se: number;
+  /** Correlation of frame and reference where they overlap, lines' offsets taken off; 1 for the same picture. */
+  readonly confidence: number;
+}
+
+/**
+ * The shift to a hundredth of a pixel and better, from one that is right to about a pixel: Gauss-Newton on
+ *
+ *     Σ ρ( reference(x + s) - frame(x) - o(row) - k col )
+ *
+ *     s     shift                              o, k   offset of each line and one slope, of no interest
+ *     ρ     Tukey's biweight, scale from the median residual: what grew or moved in one frame only does not count
+ *
+ * The reference is interpolated by cubic splines; the gradient is that of the frame, which is not interpolated, so
+ * its noise does not favour whole or half pixels. Standard errors are from the sums of residual × gradient over
+ * blocks of 16 × 16 pixels, since residuals of neighbouring pixels are not independent.
+ *
+ * Undefined where it does not settle. Reference: Baker & Matthews, Int. J. Comput. Vis. 56, 221 (2004), section 3.2.
+ */
+export function refineShift(
+  spline: Float64Array, reference: Levelled, frame: Levelled, rows: number, cols: number, start: Shift,
+): Registration | undefined {
+  let { row, col } = start;
+  for (let pass = 0; pass < 60; pass++) {
+    const system = normalEquations(spline, reference, frame, rows, cols, row, col);
+    if (!system) return undefined;
+    const { stepRow, stepCol, row_se, col_se, confidence } = system;
+    if (!Number.isFinite(stepRow) || !Number.isFinite(stepCol)) return undefined;
+    const longest = Math.max(1, Math.abs(stepRow), Math.abs(stepCol));
+    row += stepRow / longest;
+    col += stepCol / longest;
+    if (Math.abs(row - start.row) > 4 || Math.abs(col - start.col) > 4) return undefined;
+    if (Math.abs(stepRow) < 1e-6 && Math.abs(stepCol) < 1e-6) return { row, col, row_se, col_se, confidence };
+    // Weights change a little from pass to pass; far below the standard error nothing is gained.
+    if (pass > 20 && Math.hypot(stepRow, stepCol) < 0.01 * Math.hypot(row_se, col_se)) return { row, col, row_se, col_se, confidence };
+  }
+  return undefined;
+} // prettier-ignore
+
+interface Step {
+  readonly stepRow: number;
+  readonly stepCol: number;
+  readonly row_se: number;
+  readonly col_se: number;
+  readonly confidence: number;
+}
+
+const BLOCK = 16;
+/** Of the biweight: 95 % efficient where residuals are Gaussian. */
+const TUKEY = 4.685;
+
+function normalEquations(
+  spline: Float64Array, reference: Levelled, frame: Levelled, rows: number, cols: number, row: number, col: number,
+): Step | undefined {
+  // One pixel of the rim is kept for the gradient, two for the spline.
+  const top = Math.max(1, Math.ceil(1 - row));
+  const left = Math.max(1, Math.ceil(1 - col));
+  const height = Math.min(rows - 1, Math.floor(rows - 2 - row) + 1) - top;
+  const width = Math.min(cols - 1, Math.floor(cols - 2 - col) + 1) - left;
+  if (height < 8 || width < 8) return undefined;
+  const seen = interpolated(spline, rows, cols, top + row, left + col, height, width);
+
+  const n = height * width;
+  const residual = new Float64Array(n);
+  const usable = new Uint8Array(n);
+  const nearRow = Math.round(row);
+  const nearCol = Math.round(col);
+  for (let r = 0, i = 0; r < height; r++) {
+    for (let c = 0; c < width; c++, i++) {
+      const here = (top + r) * cols + left + c;
+      residual[i] = seen[i]! - frame.values[here]!;
+      const there = here + nearRow * cols + nearCol;
+      if (frame.known[here] && reference.known[there]) usable[i] = 1;
+    }
+  }
+  const offsets = lineMedians(residual, usable, height, width);
+  const scale = spread(residual, usable, offsets, height, width);
+  const weight = new Float64Array(n);
+  for (let r = 0, i = 0; r < height; r++) {
+    for (let c = 0; c < width; c++, i++) {
+      if (!usable[i]) continue;
+      const u = scale > 0 ? (residual[i]! - offsets[r]!) / (TUKEY * scale) : 0;
+      if (Math.abs(u) < 1) weight[i] = (1 - u * u) ** 2;
+    }
+  }
+
+  // Residual e, gradients a (row) and b (col), column number k: each less its weighted mean over the line.
+  const e = new Float64Array(n);
+  const a = new Float64Array(n);
+  const b = new Float64Array(n);
+  const k = new Float64Array(n);
+  const { values } = frame;
+  for (let r = 0; r < height; r++) {
+    let sw = 0, se = 0, sa = 0, sb = 0, sk = 0; // prettier-ignore
+    for (let c = 0, i = r * width; c < width; c++, i++) {
+      const here = (top + r) * cols + left + c;
+      e[i] = residual[i]!;
+      a[i] = (values[here + cols]! - values[here - cols]!) / 2;
+      b[i] = (values[here + 1]! - values[here - 1]!) / 2;
+      k[i] = c / width - 0.5;
+      const w = weight[i]!;
+      sw += w;
+      se += w * e[i]!;
+      sa += w * a[i]!;
+      sb += w * b[i]!;
+      sk += w * k[i]!;
+    }
+    if (sw === 0) continue;
+    for (let i = r * width; i < (r + 1) * width; i++) {
+      e[i]! -= se / sw;
+      a[i]! -= sa / sw;
+      b[i]! -= sb / sw;
+      k[i]! -= sk / sw;
+    }
+  }
+  // The slope is taken out of the others, so that a 2 × 2 system is left.
+  let kk = 0, ke = 0, ka = 0, kb = 0; // prettier-ignore
+  for (let i = 0; i < n; i++) {
+    const w = weight[i]! * k[i]!;
+    kk += w * k[i]!;
+    ke += w * e[i]!;
+    ka += w * a[i]!;
+    kb += w * b[i]!;
+  }
+  let aa = 0, ab = 0, bb = 0, ae = 0, be = 0; // prettier-ignore
+  const blocksAcross = Math.ceil(width / BLOCK);
+  const blocks = new Float64Array(2 * blocksAcross * Math.ceil(height / BLOCK));
+  for (let r = 0, i = 0; r < height; r++) {
+    const line = Math.floor(r / BLOCK) * blocksAcross;
+    for (let c = 0; c < width; c++, i++) {
+      const w = weight[i]!;
+      if (w === 0) continue;
+      if (kk > 0) {
+        e[i]! -= (ke / kk) * k[i]!;
+        a[i]! -= (ka / kk) * k[i]!;
+        b[i]! -= (kb / kk) * k[i]!;
+      }
+      aa += w * a[i]! * a[i]!;
+      ab += w * a[i]! * b[i]!;
+      bb += w * b[i]! * b[i]!;
+      const alongRow = w * a[i]! * e[i]!;
+      const alongCol = w * b[i]! * e[i]!;
+      ae += alongRow;
+      be += alongCol;
+      const block = 2 * (line + Math.floor(c / BLOCK));
+      blocks[block]! += alongRow;
+      blocks[block + 1]! += alongCol;
+    }
+  }
+  const det = aa * bb - ab * ab;
+  if (!(det > 1e-12 * aa * bb)) return undefined;
+  let raa = 0, rab = 0, rbb = 0; // prettier-ignore
+  for (let i = 0; i < blocks.length; i += 2) {
+    raa += blocks[i]! ** 2;
+    rab += blocks[i]! * blocks[i + 1]!;
+    rbb += blocks[i + 1]! ** 2;
+  }
+  const variance = (x: number, y: number): number => (x * x * raa + 2 * x * y * rab + y * y * rbb) / (det * det);
+  return {
+    stepRow: -(bb * ae - ab * be) / det,
+    stepCol: -(aa * be - ab * ae) / det,
+    row_se: Math.sqrt(variance(bb, -ab)),
+    col_se: Math.sqrt(variance(-ab, aa)),
+    confidence: correlation(seen, frame, usable, top, left, height, width, cols),
+  };
+} // prettier-ignore
+
+/** Correlation of the reference, as interpolated, with the frame, each less its mean over the line. */
+function correlation(
+  seen: Float64Array, frame: Levelled, usable: Uint8Array,
+  top: number, left: number, height: number, width: number, cols: number,
+): number {
+  let pp = 0, pq = 0, qq = 0; // prettier-ignore
+  for (let r = 0; r < height; r++) {
+    const at = (top + r) * cols + left;
+    let n = 0, sp = 0, sq = 0; // prettier-ignore
+    for (let c = 0; c < width; c++) {
+      if (!usable[r * width + c]) continue;
+      n++;
+      sp += seen[r * width + c]!;
+      sq += frame.values[at + c]!;
+    }
+    for (let c = 0; c < width; c++) {
+      if (!usable[r * width + c]) continue;
+      const p = seen[r * width + c]! - sp / n;
+      const q = frame.values[at + c]! - sq / n;
+      pp += p * p;
+      pq += p * q;
+      qq += q * q;
+    }
+  }
+  return pp > 0 && qq > 0 ? pq / Math.sqrt(pp * qq) : 0;
+} // prettier-ignore
+
+function lineMedians(residual: Float64Array, usable: Uint8Array, height: number, width: number): Float64Array {
+  const medians = new Float64Array(height);
+  const line = new Float64Array(width);
+  for (let r = 0; r < height; r++) {
+    let n = 0;
+    for (let i = r * width; i < (r + 1) * width; i++) if (usable[i]) line[n++] = residual[i]!;
+    medians[r] = medianOf(line.subarray(0, n));
+  }
+  return medians;
+}
+
+/** Standard deviation from the median size of the residuals, on every third pixel. */
+function spread(residual: Float64Array, usable: Uint8Array, offsets: Float64Array, height: number, width: number): number {
+  const sizes = new Float64Array(Math.ceil((height * width) / 3));
+  let n = 0;
+  for (let i = 0; i < height * width; i += 3) {
+    if (usable[i]) sizes[n++] = Math.abs(residual[i]! - offsets[Math.floor(i / width)]!);
+  }
+  return 1.4826 * medianOf(sizes.subarray(0, n));
+} // prettier-ignore
+
+/** Coefficients of the cubic B-spline that goes through an image, mirrored at its rim. */
+export function splineOf(values: Float64Array, rows: number, cols: number): Float64Array {
+  const out = values.slice();
+  const line = new Float64Array(Math.max(rows, cols));
+  for (let r = 0; r < rows; r++) prefilter(out.subarray(r * cols, (r + 1) * cols));
+  for (let c = 0; c < cols; c++) {
+    for (let r = 0; r < rows; r++) line[r] = out[r * cols + c]!;
+    prefilter(line.subarray(0, rows));
+    for (let r = 0; r < rows; r++) out[r * cols + c] = line[r]!;
+  }
+  return out;
+}
+
+const POLE = Math.sqrt(3) - 2;
+
+/** Unser, IEEE Signal Process. Mag. 16(6), 22 (1999), box 2. */
+function prefilter(line: Float64Array): void {
+  const n = line.length;
+  if (n < 2) return;
+  for (let i = 0; i < n; i++) line[i]! *= 6;
+  let sum = line[0]!;
+  for (let i = 1, z = POLE; i < Math.min(n, 40); i++, z *= POLE) sum += z * line[i]!;
+  line[0] = sum;
+  for (let i = 1; i < n; i++) line[i]! += POLE * line[i - 1]!;
+  line[n - 1] = (POLE / (POLE * POLE - 1)) * (line[n - 1]! + POLE * line[n - 2]!);
+  for (let i = n - 2; i >= 0; i--) line[i] = POLE * (line[i + 1]! - line[i]!);
+}
+
+/** The spline at height × width points from (row, col), a pixel apart. */
+function interpolated(
+  spline: Float64Array, rows: number, cols: number, row: number, col: number, height: number, width: number,
+): Float64Array {
+  const [r0, c0] = [Math.floor(row), Math.floor(col)];
+  const down = bspline(row - r0);
+  const across = bspline(col - c0);
+  const out = new Float64Array(height * width);
+  const line = new Float64Array(width + 3);
+  const mirror = (i: number, n: number): number => (i < 0 ? -i : i >= n ? 2 * n - 2 - i : i);
+  for (let r = 0; r < height; r++) {
+    line.fill(0);
+    for (let j = 0; j < 4; j++) {
+      const from = mirror(r0 + r + j - 1, rows) * cols;
+      const w = down[j]!;
+      for (let c = 0; c < width + 3; c++) line[c]! += w * spline[from + mirror(c0 + c - 1, cols)]!;
+    }
+    for (let c = 0; c < width; c++) {
+      out[r * width + c] =
+        across[0]! * line[c]! + across[1]! * line[c + 1]! + across[2]! * line[c + 2]! + across[3]! * line[c + 3]!;
+    }
+  }
+  return out;
+} // prettier-ignore
+
+/** Weights of the four coefficients around a point that lies f of the way from the second to the third. */
+const bspline = (f: number): [number, number, number, number] => [
+  (1 - f) ** 3 / 6,
+  (3 * f ** 3 - 6 * f ** 2 + 4) / 6,
+  (-3 * f ** 3 + 3 * f ** 2 + 3 * f + 1) / 6,
+  f ** 3 / 6,
+];

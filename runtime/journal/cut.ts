@@ -1,0 +1,112 @@
+/**
+ * Cuts a derived stream by its rows alone: after a fixed number of them, by their size, and at each whole pane of
+ * event time, counted from 1970. How the rows came, and when, leaves no trace; so a replay writes the same bytes.
+ */
+import { copy, join, timesOf, valuesOf, type Flat, type Layout, type Piece } from "./layout.ts";
+
+export const MAX_ROWS = 8192;
+export const MAX_BYTES = 4 * 1024 * 1024;
+
+export interface CutRule {
+  readonly rows?: number;
+  readonly bytes?: number;
+  /** ns; without it time does not cut. */
+  readonly pane?: bigint;
+}
+
+export class Cutter {
+  readonly #layout: Layout;
+  readonly #maxRows: number;
+  readonly #maxBytes: number;
+  readonly #pane: bigint | undefined;
+  #open: Piece[] = [];
+  /** How many of them lie in memory of their own. */
+  #owned = 0;
+  #rows = 0;
+  #bytes = 0;
+  #paneEnd = 0n;
+
+  constructor(layout: Layout, { rows = MAX_ROWS, bytes = MAX_BYTES, pane }: CutRule) {
+    this.#layout = layout;
+    this.#maxBytes = bytes;
+    this.#maxRows = Math.max(1, Math.min(rows, Math.floor(bytes / layout.fixedBytes)));
+    this.#pane = pane;
+  }
+
+  /** Takes the next rows, in time order, and gives what has become complete. The bytes are lent until `own`. */
+  take(flat: Flat): Flat[] {
+    const done: Flat[] = [];
+    const times = timesOf(flat);
+    let from = 0;
+    while (from < flat.rows) {
+      if (this.#rows > 0 && this.#pane !== undefined && times[from]! >= this.#paneEnd) done.push(this.#close());
+      if (this.#rows === 0 && this.#pane !== undefined) this.#paneEnd = endOfPane(times[from]!, this.#pane);
+      let to = Math.min(flat.rows, from + this.#maxRows - this.#rows);
+      if (this.#pane !== undefined && times[to - 1]! >= this.#paneEnd) to = firstAtOrAfter(times, this.#paneEnd, from, to);
+      let full = this.#rows + to - from === this.#maxRows;
+      if (this.#layout.varies) {
+        const fits = this.#fitting(flat, from, to);
+        full = fits < to || full;
+        to = fits;
+      }
+      if (to > from) this.#open.push({ flat, from, to });
+      this.#rows += to - from;
+      from = to;
+      if (full) done.push(this.#close());
+    }
+    return done;
+  }
+
+  /** No later row is before the watermark: gives the open batch if its pane is over. */
+  advance(watermark: bigint): Flat | undefined {
+    return this.#rows > 0 && this.#pane !== undefined && watermark >= this.#paneEnd ? this.#close() : undefined;
+  }
+
+  /** Gives what is left: no row comes any more. */
+  end(): Flat | undefined {
+    return this.#rows > 0 ? this.#close() : undefined;
+  }
+
+  /** Copies what is still open: the memory that it came in will be used again. */
+  own(): void {
+    for (; this.#owned < this.#open.length; this.#owned++) {
+      const flat = copy([this.#open[this.#owned]!], this.#layout);
+      this.#open[this.#owned] = { flat, from: 0, to: flat.rows };
+    }
+  }
+
+  /** How far rows go before their bytes are too many; at least one row goes into a batch. */
+  #fitting(flat: Flat, from: number, to: number): number {
+    const lists = this.#layout.columns.filter(({ varies }) => varies).map(({ buffer, bytes }) => ({ offsets: valuesOf(flat.buffers[buffer]!, "i32") as Int32Array, bytes }));
+    for (let i = from; i < to; i++) {
+      let size = this.#layout.fixedBytes;
+      for (const { offsets, bytes } of lists) size += (offsets[i + 1]! - offsets[i]!) * bytes;
+      if (this.#bytes + size > this.#maxBytes && this.#rows + i - from > 0) return i;
+      this.#bytes += size;
+    }
+    return to;
+  }
+
+  #close(): Flat {
+    const flat = join(this.#open, this.#layout);
+    this.#open = [];
+    this.#owned = 0;
+    this.#rows = 0;
+    this.#bytes = 0;
+    return flat;
+  }
+}
+
+function endOfPane(time: bigint, pane: bigint): bigint {
+  const into = time % pane;
+  return time - (into < 0n ? into + pane : into) + pane;
+}
+
+function firstAtOrAfter(times: BigInt64Array, time: bigint, from: number, to: number): number {
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (times[middle]! < time) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}

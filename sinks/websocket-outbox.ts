@@ -1,0 +1,123 @@
+/**
+ * What goes out to one client: never more than a bounded part of it waits in memory.
+ *
+ * ws queues without limit whatever it is given. So data is sent only while less than HIGH_WATER waits in the socket,
+ * and again once less than LOW_WATER does; who has data asks `open` first. Messages that must not be lost (catalogue,
+ * errors, answers) queue here meanwhile, up to a bound over which the client is sent away.
+ */
+import type { WebSocket } from "ws";
+import { CLOSE, encodeHeader, HEADER_BYTES, joinMessage, type Header } from "../runtime/index.ts";
+
+export const HIGH_WATER = 1 << 20;
+export const LOW_WATER = 256 << 10;
+const CONTROL_MESSAGES = 256;
+const CONTROL_BYTES = 4 << 20;
+/** Larger bodies are sent as a second fragment, since a copy would cost more than another write. */
+const COPIED_BYTES = 64 << 10;
+
+export class Outbox {
+  readonly #socket: WebSocket;
+  readonly #drained: () => void;
+  #control: Uint8Array[] = [];
+  #controlBytes = 0;
+  #full = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(socket: WebSocket, drained: () => void) {
+    this.#socket = socket;
+    this.#drained = drained;
+  }
+
+  /** True while data may be sent. */
+  get open(): boolean {
+    return !this.#full && this.#socket.readyState === 1;
+  }
+
+  /** Resolves when data may be sent, or the socket has closed. */
+  async ready(): Promise<void> {
+    while (this.#full && this.#socket.readyState === 1) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** A message that is never left out. */
+  control(message: Uint8Array): void {
+    if (this.#socket.readyState !== 1) return;
+    if (this.open) return this.#send(message);
+    this.#control.push(message);
+    this.#controlBytes += message.byteLength;
+    if (this.#control.length > CONTROL_MESSAGES || this.#controlBytes > CONTROL_BYTES) {
+      this.#socket.close(CLOSE.tooSlow, "too slow: messages that must not be lost have piled up");
+      // A client that reads nothing does not read the close either.
+      this.#socket.terminate();
+    }
+  }
+
+  /** A message of rows; only while `open`. The body may be shared with other clients. */
+  data(header: Header, body: Uint8Array): void {
+    const head = encodeHeader(header);
+    if (body.byteLength + HEADER_BYTES <= COPIED_BYTES) return this.#send(joinMessage(head, body));
+    this.#socket.send(head, { binary: true, fin: false });
+    this.#send(body);
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.#socket.send(bytes, { binary: true, fin: true }, () => this.#sent());
+    if (this.#socket.bufferedAmount > HIGH_WATER) this.#full = true;
+  }
+
+  #sent(): void {
+    if (!this.#full || this.#socket.bufferedAmount > LOW_WATER) return;
+    this.#full = false;
+    while (this.#control.length > 0 && this.open) {
+      const message = this.#control.shift()!;
+      this.#controlBytes -= message.byteLength;
+      this.#send(message);
+    }
+    if (!this.#full) this.release();
+  }
+
+  /** Wakes all who wait: there is room, or the socket has closed. */
+  release(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+    if (this.open) this.#drained();
+  }
+}
+
+/**
+ * Calls its members at most every `interval`, and only those that have something to say: the first at once,
+ * whoever comes again within the interval at its end.
+ */
+export class Pulse<T extends { flush(): void }> {
+  readonly #interval_ms: number;
+  readonly #due = new Set<T>();
+  #timer: NodeJS.Timeout | undefined;
+  #last_ms = -Infinity;
+
+  constructor(interval_ms: number) {
+    this.#interval_ms = interval_ms;
+  }
+
+  mark(member: T): void {
+    this.#due.add(member);
+    this.#timer ??= setTimeout(() => this.#beat(), Math.max(0, this.#last_ms + this.#interval_ms - performance.now()));
+  }
+
+  forget(member: T): void {
+    this.#due.delete(member);
+  }
+
+  #beat(): void {
+    this.#timer = undefined;
+    this.#last_ms = performance.now();
+    const due = [...this.#due];
+    this.#due.clear();
+    for (const member of due) member.flush();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#due.clear();
+  }
+}

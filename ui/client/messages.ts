@@ -1,0 +1,19 @@
+/** What the page and its worker say to each other. */
+import type { Connection, Frame, Request, StreamEntry, StreamHealth } from "./types.ts";
+
+export type ToWorker =
+  | { readonly say: "connect"; readonly url: string; readonly token: string }
+  | { readonly say: "subscribe"; readonly id: number; readonly request: Request }
+  | { readonly say: "unsubscribe"; readonly id: number }
+  /** A frame has been taken: the next may come. */
+  | { readonly say: "received"; readonly id: number }
+  | { readonly say: "close" };
+
+export type ToPage =
+  | { readonly say: "connection"; readonly connection: Connection }
+  | { readonly say: "manifest"; readonly manifest: Readonly<Record<string, unknown>> }
+  | { readonly say: "catalogue"; readonly complete: boolean; readonly streams: readonly StreamEntry[] }
+  | { readonly say: "health"; readonly health: readonly StreamHealth[]; readonly positions: readonly PositionOf[] }
+  | { readonly say: "frame"; readonly id: number; readonly frame: Frame };
+
+export type PositionOf = Pick<StreamEntry, "stream" | "epoch" | "state" | "rows" | "firstTime" | "lastTime" | "watermark">;

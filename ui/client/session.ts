@@ -1,0 +1,395 @@
+/**
+ * The worker's side: one WebSocket, decoding, and for each subscription what the page has not taken yet.
+ *
+ * The page takes one frame at a time of each subscription. What comes meanwhile waits here, bounded: of traces their
+ * buckets, of newest rows the newest, of lossless rows a queue; when that is full, the subscription is closed and
+ * taken up again after its last row once the page has caught up. After a lost connection all are taken up again.
+ */
+import { BucketRing, decodeBlock, type BucketBlock } from "../../runtime/wire/buckets.ts";
+import {
+  bodyOf, CLOSE, decodeHeader, FLAG, KIND, pack, PROTOCOL_VERSION, SUB_PROTOCOL, unpack,
+  type Catalogue, type ClientMessage, type EpochMessage, type Gap, type Header, type Health, type Position,
+  type SubscribeMessage, type Welcome, type WireError,
+} from "../../runtime/wire/protocol.ts"; // prettier-ignore
+import type { Schema } from "../../runtime/wire/schema.ts";
+import { buffersOf, positionIn, rowsFrame, streamEntry, toNs, traceFrame } from "./decode.ts";
+import type { ToPage, ToWorker } from "./messages.ts";
+import type { Connection, Frame, Request } from "./types.ts";
+
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 5_000;
+/** The server speaks twice a second; after this silence the connection counts as lost… */
+const SILENCE_MS = 2_000;
+/** …and after this it is made anew. */
+const DEAD_MS = 10_000;
+const PING_INTERVAL_MS = 2_000;
+const QUEUE_FRAMES = 256;
+const QUEUE_BYTES = 64 << 20;
+
+export type Post = (message: ToPage, transfer: ArrayBuffer[]) => void;
+export type SocketConstructor = new (url: string, protocol: string) => WebSocket;
+
+export class Session {
+  readonly #post: Post;
+  readonly #Socket: SocketConstructor;
+  /** By the page's number. */
+  readonly #feeds = new Map<number, Feed>();
+  /** By the number on the wire: a new one each time, so that what is still on its way for an old one goes nowhere. */
+  readonly #asked = new Map<number, Feed>();
+  #lastAsked = 0;
+  #socket: WebSocket | undefined;
+  #url = "";
+  #token = "";
+  #run: string | undefined;
+  #welcome: Welcome | undefined;
+  #attempt = 0;
+  #everOpen = false;
+  #connection: Connection = { state: "connecting", attempt: 1 };
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #watch: ReturnType<typeof setInterval> | undefined;
+  #heard_ms = 0;
+  #pings = new Map<number, number>();
+  #pinged_ms = 0;
+  #pingCount = 0;
+  #latency_ms = NaN;
+  #closed = false;
+  #error = "";
+
+  constructor(post: Post, Socket: SocketConstructor) {
+    this.#post = post;
+    this.#Socket = Socket;
+  }
+
+  take(message: ToWorker): void {
+    switch (message.say) {
+      case "connect":
+        this.#url = message.url;
+        this.#token = message.token;
+        this.#watch ??= setInterval(() => this.#check(), 500);
+        return this.#connect();
+      case "subscribe": {
+        const feed: Feed = new Feed(message.id, message.request, this.#post, {
+          subscribe: (wish) => {
+            const id = ++this.#lastAsked;
+            this.#asked.set(id, feed);
+            this.#send({ verb: "subscribe", id, ...wish });
+          },
+          unsubscribe: () => this.#unsubscribe(feed),
+        });
+        this.#feeds.set(message.id, feed);
+        if (this.#welcome) feed.subscribe();
+        return;
+      }
+      case "unsubscribe": {
+        const feed = this.#feeds.get(message.id);
+        this.#feeds.delete(message.id);
+        if (feed) this.#unsubscribe(feed);
+        return;
+      }
+      case "received":
+        return this.#feeds.get(message.id)?.received();
+      case "close":
+        return this.#close();
+    }
+  }
+
+  #close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    clearInterval(this.#watch);
+    this.#feeds.clear();
+    this.#socket?.close();
+  }
+
+  #unsubscribe(feed: Feed): void {
+    for (const [id, asked] of this.#asked) {
+      if (asked !== feed) continue;
+      this.#asked.delete(id);
+      this.#send({ verb: "unsubscribe", id });
+    }
+  }
+
+  #send(message: ClientMessage): void {
+    if (this.#welcome && this.#socket?.readyState === 1) this.#socket.send(pack(message) as Uint8Array<ArrayBuffer>);
+  }
+
+  #say(connection: Connection): void {
+    this.#connection = connection;
+    this.#post({ say: "connection", connection }, []);
+  }
+
+  #connect(): void {
+    clearTimeout(this.#retry);
+    if (this.#closed) return;
+    this.#attempt++;
+    if (!this.#everOpen) this.#say({ state: "connecting", attempt: this.#attempt });
+    this.#error = "";
+    const socket = new this.#Socket(this.#url, SUB_PROTOCOL);
+    this.#socket = socket;
+    this.#heard_ms = Date.now();
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      const hello: ClientMessage = { verb: "hello", version: PROTOCOL_VERSION, ...(this.#token && { token: this.#token }) };
+      socket.send(pack(hello) as Uint8Array<ArrayBuffer>);
+    };
+    socket.onmessage = ({ data }) => {
+      if (socket === this.#socket) this.#hear(new Uint8Array(data as ArrayBuffer));
+    };
+    socket.onerror = () => {}; // it closes, and says no more
+    socket.onclose = ({ code, reason }) => {
+      if (socket === this.#socket) this.#lost(code, reason);
+    };
+  }
+
+  #lost(code: number, reason: string): void {
+    this.#socket = undefined;
+    this.#pings.clear();
+    if (this.#closed) return;
+    const why = this.#error || reason || (this.#everOpen ? "the connection broke" : "there is no answer");
+    if (code === CLOSE.refused || code === CLOSE.protocol) {
+      this.#welcome = undefined;
+      return this.#say({ state: "refused", reason: why });
+    }
+    if (this.#everOpen) this.#sayLost(why);
+    this.#welcome = undefined;
+    const wait_ms = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#attempt, 10));
+    // A little apart, so that not all pages come back at one moment.
+    this.#retry = setTimeout(() => this.#connect(), wait_ms * (0.75 + 0.5 * Math.random()));
+  }
+
+  #sayLost(reason: string): void {
+    if (this.#connection.state === "lost") return;
+    this.#say({ state: "lost", since: this.#heard_ms, reason, recording: this.#welcome?.recording ?? false });
+  }
+
+  /** Silence is not always told: a cable is pulled, a lid is closed. */
+  #check(): void {
+    const now_ms = Date.now();
+    const silence_ms = now_ms - this.#heard_ms;
+    if (this.#socket && silence_ms > DEAD_MS) {
+      const dead = this.#socket;
+      this.#lost(1006, "the server is silent");
+      dead.close();
+    } else if (this.#welcome && silence_ms > SILENCE_MS) this.#sayLost("the server is silent");
+    if (this.#welcome && now_ms - this.#pinged_ms >= PING_INTERVAL_MS && this.#pings.size < 10) this.#ping(now_ms);
+  }
+
+  #ping(now_ms: number): void {
+    this.#pinged_ms = now_ms;
+    const id = ++this.#pingCount;
+    this.#pings.set(id, performance.now());
+    this.#send({ verb: "ping", id });
+  }
+
+  #hear(message: Uint8Array): void {
+    this.#heard_ms = Date.now();
+    const header = decodeHeader(message);
+    if (this.#connection.state === "lost" && this.#welcome) this.#sayOpen();
+    const body = bodyOf(message);
+    switch (header.kind) {
+      case KIND.welcome:
+        return this.#begin(unpack(body) as Welcome);
+      case KIND.catalogue: {
+        const { complete, streams } = unpack(body) as Catalogue;
+        return this.#post({ say: "catalogue", complete, streams: streams.map(streamEntry) }, []);
+      }
+      case KIND.health: {
+        const { streams, positions } = unpack(body) as Health;
+        const at = positions.map((position) => ({ stream: position.stream, ...positionIn(position) }));
+        return this.#post({ say: "health", health: streams, positions: at }, []);
+      }
+      case KIND.pong: {
+        const { id } = unpack(body) as { id: number };
+        const sent = this.#pings.get(id);
+        this.#pings.delete(id);
+        if (sent === undefined) return;
+        this.#latency_ms = (performance.now() - sent) / 2;
+        return this.#sayOpen();
+      }
+      case KIND.error:
+        this.#error = (unpack(body) as WireError).what;
+        return this.#asked.get(header.subscription)?.gap(this.#error);
+      default:
+        this.#asked.get(header.subscription)?.hear(header, body);
+    }
+  }
+
+  #begin(welcome: Welcome): void {
+    const another = this.#run !== undefined && this.#run !== welcome.run;
+    this.#run = welcome.run;
+    this.#welcome = welcome;
+    this.#everOpen = true;
+    this.#attempt = 0;
+    this.#latency_ms = NaN;
+    this.#asked.clear();
+    this.#post({ say: "manifest", manifest: welcome.manifest }, []);
+    this.#sayOpen();
+    for (const feed of this.#feeds.values()) {
+      if (another) feed.anotherRun();
+      feed.subscribe();
+    }
+    this.#ping(Date.now());
+  }
+
+  #sayOpen(): void {
+    const { kind, speed } = this.#welcome!.mode;
+    this.#say({ state: "open", mode: kind, speed, latency_ms: this.#latency_ms });
+  }
+}
+
+interface Wire {
+  subscribe(wish: Omit<SubscribeMessage, "verb" | "id">): void;
+  unsubscribe(): void;
+}
+
+/** One subscription: what it has got, and what the page has not taken yet. */
+class Feed {
+  readonly #id: number;
+  readonly #request: Request;
+  readonly #post: Post;
+  readonly #wire: Wire;
+  /** The page has a frame that it has not taken. */
+  #busy = false;
+  #schema: Schema = { fields: {}, metadata: {} };
+  #columns: readonly string[] = [];
+  #arrowSchema = new Uint8Array(0);
+  #queue: { frame: Frame; bytes: number }[] = [];
+  #queueBytes = 0;
+  /** The last row that stands in the queue, or stood there. */
+  #last: Position | undefined;
+  /** The queue was full: rows after `last` are asked for again. */
+  #overflowed = false;
+  /** Answered in full: nothing more comes, and nothing is asked for again. */
+  #done = false;
+  #ring: BucketRing | undefined;
+  #since = Infinity;
+  #reset = false;
+  #dropped = 0;
+
+  constructor(id: number, request: Request, post: Post, wire: Wire) {
+    this.#id = id;
+    this.#request = request;
+    this.#post = post;
+    this.#wire = wire;
+  }
+
+  subscribe(): void {
+    if (this.#done) return;
+    const { stream, columns, from, to, maxPoints, lossless } = this.#request;
+    this.#overflowed = false;
+    this.#wire.subscribe({
+      stream,
+      from: from === -Infinity ? 0n : toNs(from),
+      to: to === "live" ? "live" : toNs(to),
+      ...(columns && { columns }),
+      ...(maxPoints !== undefined && { maxPoints: Math.min(16_384, Math.max(2, Math.round(maxPoints))) }),
+      ...(lossless && maxPoints === undefined && { lossless }),
+      ...(lossless && maxPoints === undefined && this.#last && { after: this.#last }),
+    });
+  }
+
+  anotherRun(): void {
+    if (this.#last) this.gap("the server has begun another run");
+    this.#last = undefined;
+    this.#done = false;
+  }
+
+  hear(header: Header, body: Uint8Array): void {
+    switch (header.kind) {
+      case KIND.epoch: {
+        const { schema, columns } = unpack(body) as EpochMessage;
+        this.#schema = schema;
+        this.#columns = columns;
+        return;
+      }
+      case KIND.schema:
+        this.#arrowSchema = body.slice();
+        return;
+      case KIND.minmax:
+        return this.#buckets(header, decodeBlock(body));
+      case KIND.rows:
+        return this.#rows(header, body);
+      case KIND.gap:
+        return this.gap((unpack(body) as Gap).reason);
+      case KIND.done:
+        this.#done = true;
+        return;
+      default:
+    }
+  }
+
+  gap(reason: string): void {
+    this.#queue.push({ frame: { kind: "gap", reason }, bytes: 0 });
+    this.#offer();
+  }
+
+  #rows(header: Header, body: Uint8Array): void {
+    const frame = rowsFrame(header, this.#arrowSchema, body, this.#schema);
+    if (this.#request.lossless) {
+      if (this.#queue.length >= QUEUE_FRAMES || this.#queueBytes > QUEUE_BYTES) {
+        this.#overflowed = true;
+        this.#wire.unsubscribe();
+        return;
+      }
+      this.#last = { epoch: frame.epoch, row: frame.row + frame.time.length - 1 };
+    } else {
+      // The newest takes the place of one that the page has not asked for yet.
+      this.#dropped += frame.dropped;
+      const waiting = this.#queue.at(-1);
+      if (waiting?.frame.kind === "rows") {
+        this.#queue.pop();
+        this.#queueBytes -= waiting.bytes;
+        this.#dropped += waiting.frame.time.length;
+      }
+    }
+    this.#queue.push({ frame, bytes: body.byteLength });
+    this.#queueBytes += body.byteLength;
+    this.#offer();
+  }
+
+  #buckets(header: Header, block: BucketBlock): void {
+    const reset = (header.flags & FLAG.reset) !== 0;
+    this.#dropped += header.dropped;
+    if (reset || !this.#ring || this.#ring.width !== block.width) {
+      const room = Math.max(2 * (this.#request.maxPoints ?? 0), block.columns[0]?.count.length ?? 0, 64);
+      this.#ring = new BucketRing(this.#columns.length, block.width, room, block.first);
+      this.#reset = true;
+      this.#since = 0;
+    }
+    this.#since = Math.min(this.#since, this.#ring.put(block));
+    this.#offer();
+  }
+
+  /** The page has taken its frame. */
+  received(): void {
+    this.#busy = false;
+    this.#offer();
+    if (this.#overflowed && this.#queue.length === 0) this.subscribe();
+  }
+
+  #offer(): void {
+    if (this.#busy) return;
+    const next = this.#queue.shift();
+    if (next) {
+      this.#queueBytes -= next.bytes;
+      const { frame } = next;
+      if (frame.kind !== "rows") return this.#give(frame, []);
+      const dropped = this.#request.lossless ? frame.dropped : this.#dropped;
+      this.#dropped = 0;
+      return this.#give({ ...frame, dropped }, buffersOf(frame));
+    }
+    const ring = this.#ring;
+    if (!ring || (this.#since >= ring.end && !this.#reset)) return;
+    const block = ring.block(Math.max(ring.first, this.#since), ring.end);
+    const frame = traceFrame(block, this.#columns, this.#reset, this.#dropped);
+    this.#since = Infinity;
+    this.#reset = false;
+    this.#dropped = 0;
+    this.#give(frame, buffersOf(frame));
+  }
+
+  #give(frame: Frame, transfer: ArrayBuffer[]): void {
+    this.#busy = true;
+    this.#post({ say: "frame", id: this.#id, frame }, transfer);
+  }
+}

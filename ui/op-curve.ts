@@ -1,0 +1,281 @@
+/** One force curve with its fit and what the fit leaves over: the newest, or the last before the cursor. */
+import { css, html, LitElement } from "lit";
+import { pixelRatio } from "./device-pixels.ts";
+import { NEARBY, type Drawable } from "./frame-loop.ts";
+import type { Page } from "./page.ts";
+import type { CurvePanel } from "./panels.ts";
+import { readableNumber, readableScale } from "./readable-numbers.ts";
+import { duration, timeOfDay } from "./readable-times.ts";
+import { momentOf, RowFeed, type Row } from "./row-feed.ts";
+import { roundMarks } from "./steady-range.ts";
+import { parts } from "./theme.ts";
+
+interface List {
+  readonly values: ArrayLike<number>;
+  readonly offsets: ArrayLike<number>;
+}
+
+const FORCE = "#cbb95c";
+const FIT = "#f2f4f6";
+
+export class OpCurve extends LitElement implements Drawable {
+  static override properties = { page: { attribute: false }, panel: { attribute: false } };
+  declare page: Page;
+  declare panel: CurvePanel;
+
+  static override styles = [
+    parts,
+    css`
+      :host {
+        display: flex;
+        flex-direction: column;
+        background: var(--panel);
+        min-height: 0;
+        padding: 4px 8px;
+        contain: strict;
+      }
+      header {
+        display: flex;
+        justify-content: space-between;
+        gap: 8px;
+        white-space: nowrap;
+        overflow: hidden;
+      }
+      .picture {
+        flex: 1;
+        min-height: 0;
+        position: relative;
+      }
+      canvas {
+        position: absolute;
+        inset: 0;
+        width: 100%;
+        height: 100%;
+      }
+      .empty {
+        position: absolute;
+        inset: 0;
+        display: grid;
+        place-items: center;
+        color: var(--quiet);
+      }
+      .empty[hidden] {
+        display: none;
+      }
+    `,
+  ];
+
+  visible = false;
+  readonly heavy = true;
+  #feed: RowFeed | undefined;
+  #stops: (() => void)[] = [];
+  #shown: Row | undefined;
+
+  override render() {
+    const { title } = this.panel;
+    return html`
+      <header><h2>${title}</h2><span class="age quiet"></span></header>
+      <div class="picture" role="img" aria-label="${title}">
+        <canvas></canvas>
+        <div class="empty">no curve yet</div>
+      </div>
+    `;
+  }
+
+  override firstUpdated(): void {
+    this.#open();
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    if (this.hasUpdated && !this.#feed) this.#open();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.page.loop.remove(this);
+    for (const stop of this.#stops.splice(0)) stop();
+    this.#feed?.close();
+    this.#feed = undefined;
+    this.visible = false;
+  }
+
+  #open(): void {
+    const { page, panel } = this;
+    const invalidate = () => page.loop.invalidate(this);
+    this.#feed = new RowFeed({
+      client: page.client,
+      axis: page.axis,
+      stream: panel.stream,
+      columns: [panel.x, panel.y, ...(panel.fit === undefined ? [] : [panel.fit])],
+      onData: (newest) => {
+        page.received(newest);
+        invalidate();
+      },
+    });
+    const sizes = new ResizeObserver(invalidate);
+    sizes.observe(this.renderRoot.querySelector(".picture")!);
+    const sights = new IntersectionObserver((entries) => {
+      this.visible = entries.at(-1)!.isIntersecting;
+      if (this.visible) invalidate();
+    }, NEARBY);
+    sights.observe(this);
+    this.#stops = [
+      () => sizes.disconnect(),
+      () => sights.disconnect(),
+      page.axis.onChange((change) => void (change !== "time" && invalidate())),
+      page.onTick(() => this.#tell()),
+    ];
+  }
+
+  draw(): void {
+    const row = this.#feed?.shown(momentOf(this.page.axis));
+    this.#shown = row;
+    this.renderRoot.querySelector<HTMLElement>(".empty")!.hidden = row !== undefined;
+    this.#paint(row);
+    this.#tell();
+  }
+
+  #list(row: Row, name: string | undefined): ArrayLike<number> | undefined {
+    const list = name === undefined ? undefined : (row.frame.columns[name] as List | undefined);
+    if (!list) return undefined;
+    const [from, to] = [list.offsets[row.at]!, list.offsets[row.at + 1]!];
+    return Array.prototype.slice.call(list.values, from, to) as number[];
+  }
+
+  #paint(row: Row | undefined): void {
+    const canvas = this.renderRoot.querySelector<HTMLCanvasElement>("canvas")!;
+    const ratio = pixelRatio();
+    const width = Math.round(canvas.clientWidth * ratio);
+    const height = Math.round(canvas.clientHeight * ratio);
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const c = canvas.getContext("2d")!;
+    c.clearRect(0, 0, width, height);
+    if (!row) return;
+    const { panel } = this;
+    const { fields } = row.frame.schema;
+    const x = this.#list(row, panel.x);
+    const y = this.#list(row, panel.y);
+    const fit = this.#list(row, panel.fit);
+    if (!x || !y || x.length === 0) return;
+    const xs = span([x]);
+    const ys = span(fit ? [y, fit] : [y]);
+    if (!xs || !ys) return;
+    const xScale = readableScale(fields[panel.x]?.unit ?? "", Math.max(Math.abs(xs[0]), Math.abs(xs[1])));
+    const yScale = readableScale(fields[panel.y]?.unit ?? "", Math.max(Math.abs(ys[0]), Math.abs(ys[1])));
+
+    const box = { left: 44 * ratio, right: width - 6 * ratio, top: 6 * ratio, bottom: height - 30 * ratio };
+    const below = fit ? box.bottom - 0.24 * (box.bottom - box.top) : box.bottom;
+    const main = frame(c, { ...box, bottom: below }, xs, ys, ratio);
+    main.marks(yScale.factor);
+    c.fillStyle = FORCE;
+    const size = 1.9 * ratio;
+    for (let i = 0; i < x.length; i++) c.fillRect(main.x(x[i]!) - size / 2, main.y(y[i]!) - size / 2, size, size);
+    if (fit) {
+      stroke(c, x, fit, main, FIT, 1.4 * ratio);
+      const left = Array.from(y, (v, i) => v - fit[i]!);
+      const most = Math.max(...left.filter(Number.isFinite).map(Math.abs), Number.MIN_VALUE * 2 ** 60);
+      const rest = frame(c, { ...box, top: below + 8 * ratio }, xs, [-most, most], ratio);
+      c.fillStyle = "#3a4048";
+      c.fillRect(box.left, rest.y(0), box.right - box.left, ratio);
+      c.fillStyle = FORCE;
+      for (let i = 0; i < x.length; i++) {
+        if (Number.isFinite(left[i])) c.fillRect(main.x(x[i]!) - size / 2, rest.y(left[i]!) - size / 2, size, size);
+      }
+      c.fillStyle = "#22252ad0";
+      c.fillRect(box.left + 2 * ratio, below + 9 * ratio, 108 * ratio, 13 * ratio);
+      write(c, `residual ±${readableNumber(most * yScale.factor, 2)} ${yScale.unit}`, box.left + 5 * ratio, below + 18 * ratio, "left", ratio);
+    }
+    for (const mark of roundMarks(xs[0] * xScale.factor, xs[1] * xScale.factor, 5)) {
+      write(c, readableNumber(mark, 3).replace(/\.?0+$/, ""), main.x(mark / xScale.factor), box.bottom + 13 * ratio, "center", ratio);
+    }
+    write(c, `${panel.x.replaceAll("_", " ")}, ${xScale.unit}`, (box.left + box.right) / 2, height - 3 * ratio, "center", ratio);
+    write(c, `force, ${yScale.unit}`, box.left + 5 * ratio, box.top + 11 * ratio, "left", ratio);
+  }
+
+  #tell(): void {
+    const { axis, clock } = this.page;
+    const row = this.#shown;
+    const moment = momentOf(axis);
+    const text = !row
+      ? ""
+      : moment === undefined
+        ? `${duration(Math.max(0, clock.now - row.time))} ago`
+        : `${timeOfDay(row.time)}, ${duration(Math.max(0, moment - row.time))} before`;
+    const place = this.renderRoot.querySelector<HTMLElement>(".age")!;
+    if (place.textContent !== text) place.textContent = text;
+  }
+}
+
+function span(lists: readonly ArrayLike<number>[]): [number, number] | undefined {
+  let [low, high] = [Infinity, -Infinity];
+  for (const list of lists) {
+    for (let i = 0; i < list.length; i++) {
+      const value = list[i]!;
+      if (!Number.isFinite(value)) continue;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  if (!(low <= high)) return undefined;
+  const room = (high - low || Math.abs(high) || 1) * 0.05;
+  return [low - room, high + room];
+}
+
+interface Box {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+function frame(c: CanvasRenderingContext2D, box: Box, xs: readonly [number, number], ys: readonly [number, number], ratio: number) {
+  const x = (v: number) => box.left + ((v - xs[0]) / (xs[1] - xs[0])) * (box.right - box.left);
+  const y = (v: number) => box.bottom - ((v - ys[0]) / (ys[1] - ys[0])) * (box.bottom - box.top);
+  c.strokeStyle = "#3a4048";
+  c.lineWidth = ratio;
+  c.strokeRect(box.left, box.top, box.right - box.left, box.bottom - box.top);
+  return {
+    x,
+    y,
+    marks(factor: number) {
+      for (const mark of roundMarks(ys[0] * factor, ys[1] * factor, 4)) {
+        c.fillStyle = "#2f343b";
+        c.fillRect(box.left, y(mark / factor), box.right - box.left, ratio);
+        write(c, readableNumber(mark, 3).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, ""), box.left - 5 * ratio, y(mark / factor) + 4 * ratio, "right", ratio);
+      }
+    },
+  };
+}
+
+function write(c: CanvasRenderingContext2D, text: string, x: number, y: number, align: CanvasTextAlign, ratio: number): void {
+  c.font = `${11 * ratio}px Inter, 'Noto Sans', 'Liberation Sans', Arial, sans-serif`;
+  c.fillStyle = "#a3abb5";
+  c.textAlign = align;
+  c.fillText(text, x, y);
+}
+
+function stroke(c: CanvasRenderingContext2D, xs: ArrayLike<number>, ys: ArrayLike<number>, { x, y }: { x: (v: number) => number; y: (v: number) => number }, hue: string, width: number): void {
+  c.strokeStyle = hue;
+  c.lineWidth = width;
+  c.beginPath();
+  let pen = false;
+  for (let i = 0; i < xs.length; i++) {
+    if (!Number.isFinite(ys[i]) || !Number.isFinite(xs[i])) {
+      pen = false;
+      continue;
+    }
+    if (pen) c.lineTo(x(xs[i]!), y(ys[i]!));
+    else c.moveTo(x(xs[i]!), y(ys[i]!));
+    pen = true;
+  }
+  c.stroke();
+}
+
+customElements.define("op-curve", OpCurve);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "op-curve": OpCurve;
+  }
+}

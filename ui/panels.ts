@@ -1,0 +1,298 @@
+/**
+ * What the page shows, decided from the catalogue: units, quantities and kinds of columns, never from the names
+ * of nodes. So the same page serves any pipeline.
+ */
+import type { StreamEntry } from "./client/types.ts";
+import type { ColourMap } from "./colour-maps.ts";
+import type { Field } from "../runtime/wire/schema.ts";
+import {
+  HUES, isAttenuation, isCounted, isForce, isLength, isModulus, quantityOf, titleOf, type Quantity,
+} from "./quantities.ts"; // prettier-ignore
+
+export interface Trace {
+  readonly stream: string;
+  readonly column: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly quantity: Quantity;
+  readonly hue: string;
+  readonly side: "left" | "right";
+  /** Columns of the same stream: a standard error, or the lower and upper edge of a band. */
+  readonly error?: string;
+  readonly band?: readonly [low: string, high: string];
+  /** A limit is drawn as a dashed line. */
+  readonly limit?: boolean;
+}
+
+export interface Panel {
+  readonly id: string;
+  readonly title: string;
+  readonly traces: readonly Trace[];
+}
+
+export interface ImagePanel {
+  readonly id: string;
+  readonly title: string;
+  readonly stream: string;
+  readonly column: string;
+  readonly unit: string;
+  readonly map: ColourMap;
+  readonly log: boolean;
+}
+
+export interface CurvePanel {
+  readonly id: string;
+  readonly title: string;
+  readonly stream: string;
+  readonly x: string;
+  readonly y: string;
+  readonly fit?: string;
+}
+
+/** A stream that an instrument publishes, under the shortest name that tells it from the others. */
+export interface Source {
+  readonly stream: string;
+  readonly name: string;
+}
+
+export interface Choice {
+  /** Shown from the start, from the top. */
+  readonly panels: readonly Panel[];
+  /** One key away. */
+  readonly more: readonly Panel[];
+  /** Scores with their limit, of the streams that raise alarms. */
+  readonly scores: readonly Panel[];
+  readonly images: readonly ImagePanel[];
+  readonly moreImages: readonly ImagePanel[];
+  readonly curve: CurvePanel | undefined;
+  /** What stands for the whole run in the overview. */
+  readonly overview: Trace | undefined;
+  /** Code columns that say in words what the cell is doing. */
+  readonly state: { readonly stream: string; readonly column: string } | undefined;
+  readonly cycle: { readonly stream: string; readonly column: string } | undefined;
+  readonly step: { readonly stream: string; readonly column: string } | undefined;
+  /** The numbers that one says on the telephone; `charge` is the state of charge, or else the charge. */
+  readonly voltage: Trace | undefined;
+  readonly current: Trace | undefined;
+  readonly charge: Trace | undefined;
+  readonly modulus: Trace | undefined;
+}
+
+/** Streams of the house-keeping: they have tables and marks of their own. */
+const HOUSEKEEPING = /^(faults|health|actions|alarms)$|\.late$/;
+
+/** Codes that say what a cell is doing. */
+const DOING = /charg|rest|idle/i;
+
+export const isScore = ({ schema: { fields } }: StreamEntry) =>
+  fields["level"]?.kind === "code" && fields["value"]?.kind === "scalar" && fields["limit"]?.kind === "scalar";
+
+/** Where a column's own band stands: beside a median, usually percentiles. */
+const EDGES: readonly [string, string][] = [
+  ["_low", "_high"], ["_lower", "_upper"], ["_p16", "_p84"], ["_p25", "_p75"], ["_q25", "_q75"], ["_p05", "_p95"], ["_p5", "_p95"], ["_min", "_max"],
+]; // prettier-ignore
+
+const isTruth = (entry: StreamEntry) => /(^|[._])truth$/.test(entry.stream) || entry.schema.metadata["truth"] === "true";
+
+function trace(stream: string, fields: Readonly<Record<string, Field>>, column: string): Trace {
+  const field = fields[column]!;
+  const quantity = quantityOf(column, field);
+  const has = (name: string | undefined) => name !== undefined && fields[name]?.kind === "scalar";
+  const root = column.replace(/_(median|mean)$/, "");
+  const edges = [column, root]
+    .flatMap((stem) => EDGES.map(([a, b]): [string, string] => [stem + a, stem + b]))
+    .find(([a, b]) => has(a) && has(b));
+  const error = [field.uncertainty, `${column}_se`].find(has);
+  return {
+    stream,
+    column,
+    title: titleOf(column, field),
+    unit: field.unit,
+    quantity,
+    hue: HUES[quantity],
+    side: "left",
+    ...(error !== undefined && { error }),
+    ...(edges && { band: edges }),
+  };
+}
+
+/** Columns that only say how sure another is, or where it was measured, make no trace of their own. */
+function isAccessory(column: string, fields: Readonly<Record<string, Field>>): boolean {
+  if (/_se$|^(x|y|index|limit)$/.test(column) || /time|(^|_)age$/.test(column)) return true;
+  return Object.entries(fields).some(([name, field]) => {
+    if (name === column || field.kind !== "scalar") return false;
+    if (field.uncertainty === column) return true;
+    return EDGES.some((edges) => edges.some((edge) => column === name + edge || column === name.replace(/_(median|mean)$/, "") + edge));
+  });
+}
+
+interface Candidate {
+  readonly trace: Trace;
+  readonly entry: StreamEntry;
+  readonly worth: number;
+}
+
+/** Higher is shown first. A pure function of the schema, so that the page does not change its mind as rows come. */
+function worth(entry: StreamEntry, { quantity, band, error }: Trace, place: number): number {
+  const { fields } = entry.schema;
+  const kinds = Object.values(fields).map(({ kind }) => kind);
+  let points = -place / 100 - kinds.length / 1000;
+  if (isTruth(entry)) points -= 100;
+  if (entry.provisional) points -= 5;
+  if (band) points += 4;
+  if (error) points += 2;
+  if (quantity === "voltage" || quantity === "current") {
+    // The cycler's own record before what others carry along with theirs; both in one stream before one alone.
+    if (!entry.derived) points += 8;
+    const own = Object.entries(fields).map(([name, field]) => quantityOf(name, field));
+    if (own.includes("voltage") && own.includes("current")) points += 4;
+  } else if (kinds.includes("curve")) points -= 6; // a column beside a force curve belongs to the curve
+  // Single spots of a map scatter; the rolling median over them is what one follows.
+  if ("x" in fields && "y" in fields && !band) points -= 3;
+  return points;
+}
+
+/** Quantities from the top of the page. */
+const ORDER: readonly Quantity[] = ["voltage", "modulus", "gas", "thickness", "force", "pressure", "temperature"];
+
+/** Panels of traces that are shown from the start. */
+const SHOWN = 5;
+
+export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
+  const entries = [...catalogue.values()]
+    .filter(({ stream }) => !HOUSEKEEPING.test(stream))
+    .sort((a, b) => (a.stream < b.stream ? -1 : 1));
+  const candidates: Candidate[] = [];
+  for (const entry of entries) {
+    if (isScore(entry)) continue;
+    const { fields } = entry.schema;
+    Object.entries(fields).forEach(([column, field], place) => {
+      if (field.kind !== "scalar" || isAccessory(column, fields)) return;
+      const made = trace(entry.stream, fields, column);
+      candidates.push({ entry, trace: made, worth: worth(entry, made, place) });
+    });
+  }
+  candidates.sort((a, b) => b.worth - a.worth);
+  const best = (quantity: Quantity, of: (candidate: Candidate) => boolean = () => true) =>
+    candidates.find((c) => c.trace.quantity === quantity && c.worth > -50 && of(c));
+
+  const panels: Panel[] = [];
+  const taken = new Set<string>();
+  const add = (...traces: Trace[]) => {
+    const ids = traces.map(({ stream, column }) => `${stream}/${column}`);
+    for (const id of ids) taken.add(id);
+    panels.push({ id: ids.join("+"), title: traces.map(({ title }) => title).join(", "), traces });
+  };
+  const voltage = best("voltage");
+  const current = best("current", ({ entry }) => !voltage || entry === voltage.entry) ?? best("current");
+  for (const quantity of ORDER) {
+    if (panels.length >= SHOWN) break;
+    const found = quantity === "voltage" ? (voltage ?? current) : best(quantity, ({ worth: w }) => w > -5);
+    if (!found) continue;
+    if (found === voltage && current) add(voltage.trace, { ...current.trace, side: "right" });
+    else add(found.trace);
+  }
+
+  const more = candidates
+    .filter((c) => !taken.has(`${c.trace.stream}/${c.trace.column}`))
+    .map(({ trace: t }): Panel => ({ id: `${t.stream}/${t.column}`, title: t.title, traces: [t] }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+
+  const images = entries.flatMap(imagesOf).sort((a, b) => b.worth - a.worth);
+  const shownImages: ImagePanel[] = [];
+  for (const sort of ["slice", "topography", "modulus"]) {
+    const found = images.find((i) => i.sort === sort);
+    if (found) shownImages.push(found.panel);
+  }
+  // A pipeline of radiographs alone shows them rather than nothing.
+  if (shownImages.length === 0 && images[0]) shownImages.push(images[0].panel);
+
+  return {
+    panels: panels.length > 0 ? panels : more.slice(0, 3),
+    more: panels.length > 0 ? more : more.slice(3),
+    scores: entries.filter(isScore).map(scorePanel),
+    images: shownImages,
+    moreImages: images.map(({ panel }) => panel).filter((panel) => !shownImages.includes(panel)),
+    curve: entries
+      .flatMap(curveOf)
+      .sort((a, b) => Number(b.fit !== undefined) - Number(a.fit !== undefined))
+      .at(0),
+    overview: (voltage ?? current ?? candidates.find((c) => c.worth > -50))?.trace,
+    state: find(entries, (_, { kind, codes }) => kind === "code" && Object.values(codes ?? {}).some((c) => DOING.test(c))),
+    cycle: find(entries, (name, { kind }) => (kind === "code" || kind === "scalar") && /^cycle(_count|_index|_number)?$/.test(name)),
+    step: find(entries, (name, { kind }) => (kind === "code" || kind === "scalar") && /^step(_count|_index|_number)?$/.test(name)),
+    voltage: voltage?.trace,
+    current: current?.trace,
+    charge: (best("state of charge") ?? best("charge"))?.trace,
+    modulus: best("modulus", ({ worth: w }) => w > -5)?.trace,
+  };
+}
+
+function find(entries: readonly StreamEntry[], wanted: (name: string, field: Field) => boolean) {
+  for (const { stream, schema } of entries) {
+    for (const [column, field] of Object.entries(schema.fields)) if (wanted(column, field)) return { stream, column };
+  }
+  return undefined;
+}
+
+function scorePanel({ stream, schema: { fields } }: StreamEntry): Panel {
+  const value = trace(stream, fields, "value");
+  const title = `${stream.replaceAll(".", " ")}: ${titleOf("value", fields["value"]!)} and limit`;
+  return {
+    id: `${stream}/value`,
+    title,
+    traces: [
+      { ...value, hue: "#cfd6dd" },
+      { ...trace(stream, fields, "limit"), hue: "#8b949e", limit: true },
+    ],
+  };
+}
+
+function imagesOf(entry: StreamEntry): { sort: string; worth: number; panel: ImagePanel }[] {
+  return Object.entries(entry.schema.fields).flatMap(([column, field]) => {
+    if (field.kind !== "image") return [];
+    const { unit } = field;
+    const sort = isAttenuation(unit) ? "slice" : isLength(unit) ? "topography" : isModulus(unit) ? "modulus" : "frame";
+    const named = entry.stream.split(".");
+    const title =
+      field.long_name ??
+      { slice: "slice", topography: "topography", modulus: "modulus map", frame: named.at(-1)! }[sort]!;
+    const panel: ImagePanel = {
+      id: `${entry.stream}/${column}`,
+      title,
+      stream: entry.stream,
+      column,
+      unit,
+      map: sort === "topography" ? "cividis" : sort === "modulus" ? "viridis" : "grey",
+      log: sort === "modulus",
+    };
+    // Corrected before raw: what an operator made of an image comes later in the pipeline.
+    const points = (entry.derived ? 2 : 0) - (isCounted(unit) ? 1 : 0) - (isTruth(entry) ? 100 : 0);
+    return points < -50 ? [] : [{ sort, worth: points, panel }];
+  });
+}
+
+function curveOf({ stream, schema: { fields } }: StreamEntry): CurvePanel[] {
+  const curves = Object.entries(fields).filter(([, { kind }]) => kind === "curve");
+  const y = curves.find(([name, { unit }]) => isForce(unit) && !/fit|residual/.test(name))?.[0];
+  const x =
+    curves.find(([name]) => name === "indentation")?.[0] ??
+    curves.find(([name, { unit }]) => isLength(unit) && name !== y)?.[0];
+  const fit = curves.find(([name]) => name === "fit")?.[0];
+  if (x === undefined || y === undefined) return [];
+  return [{ id: `${stream}/${y}`, title: fit ? "force curve and fit" : "force curve", stream, x, y, ...(fit && { fit }) }];
+}
+
+/** The streams that come from instruments, by the name of their node where that has only one, else by their port. */
+export function sourcesOf(catalogue: ReadonlyMap<string, StreamEntry>): Source[] {
+  const streams = [...catalogue.values()]
+    .filter((entry) => !entry.derived && !HOUSEKEEPING.test(entry.stream) && !isTruth(entry))
+    .map(({ stream }) => stream);
+  const node = (stream: string) => stream.split(".")[0]!;
+  const port = (stream: string) => stream.split(".").slice(1).join(".") || stream;
+  return streams.map((stream) => {
+    if (streams.filter((other) => node(other) === node(stream)).length === 1) return { stream, name: node(stream) };
+    const alone = streams.filter((other) => port(other) === port(stream)).length === 1;
+    return { stream, name: alone ? port(stream) : stream.replaceAll(".", " ") };
+  });
+}
