@@ -51,7 +51,7 @@ async function recordOnce(directory: string, derived: boolean, batches: readonly
     const watermark = columns.time[ROWS - 1]! + 1n;
     const batch = makeBatch({ stream: "bench.traces", epoch: 0, row: i * ROWS, columns, schema, watermark, state: "active" });
     recorder.append(batch, { derived });
-    if (recorder.pendingBytes > CREDIT_BYTES) await new Promise<void>((resolve) => (room = resolve));
+    while (recorder.pendingBytes > CREDIT_BYTES) await new Promise<void>((resolve) => (room = resolve));
   }
   await recorder.close();
   return (performance.now() - began) / 1000;

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { loadPipeline } from "./pipeline.ts";
-import { tell } from "./print.ts";
+import { counted, tell } from "./print.ts";
 import { registry } from "./registry.ts";
 
 /** `operando check`: all mistakes of a pipeline file, none of it started. */
@@ -27,5 +27,3 @@ export function addCheck(program: Command): void {
 
 /** For options that may be given several times. */
 export const collect = (value: string, before: string[]): string[] => [...before, value];
-
-const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;

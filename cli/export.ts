@@ -15,7 +15,7 @@ import { openRun, RunError, type RecordedRun } from "../runtime/journal/index.ts
 import { readFrame } from "../sources/index.ts";
 import { CommandError, FAILED, MISTAKE } from "./command-error.ts";
 import { csvHeader, csvRows } from "./csv.ts";
-import { print, tell } from "./print.ts";
+import { counted, print, tell } from "./print.ts";
 import { withSpecific } from "./specific.ts";
 
 interface Options {
@@ -72,9 +72,7 @@ async function exportRun(path: string, options: Options): Promise<void> {
       );
       const basis = part.schema.metadata["time_basis"];
       const said = basis === undefined || basis === "absolute" ? "" : `; its times: ${basis}`;
-      await tell(
-        `${part.name}: ${part.rows.toLocaleString("en")} rows${to === undefined ? "" : ` to ${to}`}${said}`,
-      );
+      await tell(`${part.name}: ${counted(part.rows, "row")}${to === undefined ? "" : ` to ${to}`}${said}`);
     }
   } catch (error) {
     if (error instanceof RunError) throw new CommandError(error.message, FAILED, { cause: error });

@@ -8,7 +8,7 @@ import {
 } from "../runtime/index.ts"; // prettier-ignore
 import { openRun, RunError, type Manifest } from "../runtime/journal/index.ts";
 import { CommandError, FAILED } from "./command-error.ts";
-import { print, printJson, table } from "./print.ts";
+import { counted, print, printJson, table } from "./print.ts";
 import { registry } from "./registry.ts";
 
 interface ColumnReport {
@@ -284,8 +284,7 @@ function page(path: string, { format, streams, warnings, manifest }: Report): st
     if (typeof manifest?.[key] === "string") lines.push(`  ${key}: ${manifest[key]}`);
   }
   for (const { name, epoch, rows, columns, first_time, last_time, metadata } of streams) {
-    const counted = `${rows.toLocaleString("en")} row${rows === 1 ? "" : "s"}`;
-    lines.push("", `${name}${epoch === undefined ? "" : `, part ${epoch + 1}`}: ${counted}`);
+    lines.push("", `${name}${epoch === undefined ? "" : `, part ${epoch + 1}`}: ${counted(rows, "row")}`);
     if (first_time) lines.push(`  from ${first_time} to ${last_time}`);
     lines.push(table(columns.map(columnRow), "    "));
     const known = Object.entries(metadata).map(([key, value]) => [

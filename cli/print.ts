@@ -19,3 +19,7 @@ export function table(rows: readonly (readonly string[])[], indent = ""): string
   const line = (row: readonly string[]): string => row.map((cell, i) => cell.padEnd(widths[i]!)).join("  ");
   return rows.map((row) => `${indent}${line(row)}`.trimEnd()).join("\n");
 }
+
+/** "1 row", "12,345 rows" */
+export const counted = (n: number, what: string): string =>
+  `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;

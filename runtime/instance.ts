@@ -5,7 +5,7 @@
 import { noRows } from "./arrow.ts";
 import { END_OF_TIME } from "./batch.ts";
 import {
-  concat, fits, isList, makeArray, secondsBefore, secondsSince, timeAt, typeOf, widen, widthOf,
+  concat, fits, isList, makeArray, secondsBefore, secondsSince, timeAt, timeOrder, typeOf, widen, widthOf,
   type Column, type Columns, type ListColumn,
 } from "./columns.ts"; // prettier-ignore
 import type { AnyOperator, Fault, Inputs, OperatorInstance, Out, Ports } from "./define.ts";
@@ -260,7 +260,7 @@ class Writer {
         throw new TypeError(`${this.#port}.${name} is ${type}, declared as ${field.type}`);
     }
     const { time } = columns;
-    for (let i = 1; i < length; i++) if (time[i]! < time[i - 1]!) this.#order(time[i]!, time[i - 1]!);
+    if (timeOrder(time) === 0) throw new RangeError(`${this.#port}: rows must be put out in time order`);
     this.#order(time[0]!, time[length - 1]!);
     this.#parts.push(columns);
   }

@@ -5,11 +5,11 @@
  */
 import { fromArrow, fromArrowSchema } from "./arrow.ts";
 import { BEGIN_OF_TIME, END_OF_TIME } from "./batch.ts";
-import { byteSize, concat, isList, slice, typeOf, type Columns } from "./columns.ts";
+import { byteSize, concat, isList, slice, timeOrder, typeOf, type Columns } from "./columns.ts";
 import type { Fault, FrameReference, SourceColumns, SourceItem } from "./define.ts";
 import type { Reporter } from "./operator-node.ts";
 import type { Pacer } from "./pacer.ts";
-import type { Stream } from "./stream.ts";
+import { firstAtOrAfter, type Stream } from "./stream.ts";
 import type { Fields, NumericArray, Schema } from "./wire/schema.ts";
 import type { PlannedSource } from "./wiring.ts";
 
@@ -301,18 +301,14 @@ export class SourcePump {
     let columns = sortByTime(given, fields);
     const { time } = columns;
     const promised = state.promised > state.stream.watermark ? state.promised : state.stream.watermark;
-    let early = 0;
-    while (early < time.length && time[early]! < promised) early++;
+    const early = firstAtOrAfter(time, promised);
     if (early > 0) {
       this.#late(state, slice(columns, fields, 0, early));
       columns = slice(columns, fields, early, time.length);
     }
     const length = columns.time.length;
     if (length === 0) return;
-    for (let i = 0, last = state.lastTime; i < length && state.increases; i++) {
-      if (columns.time[i]! <= last) state.increases = false;
-      last = columns.time[i]!;
-    }
+    if (state.increases && (columns.time[0]! <= state.lastTime || timeOrder(columns.time) < 2)) state.increases = false;
     const last = columns.time[length - 1]!;
     if (last > state.lastTime) state.lastTime = last;
     if (last - this.#disorder > state.promised) state.promised = last - this.#disorder;
@@ -412,9 +408,7 @@ const sameSchema = (a: Schema, b: Schema): boolean => a === b || JSON.stringify(
 /** The same rows in time order; equal times stay as they came. */
 function sortByTime(columns: Columns, fields: Fields): Columns {
   const { time } = columns;
-  let sorted = true;
-  for (let i = 1; i < time.length && sorted; i++) sorted = time[i]! >= time[i - 1]!;
-  if (sorted) return columns;
+  if (timeOrder(time) > 0) return columns;
   const order = Array.from(time.keys()).sort((a, b) =>
     time[a]! < time[b]! ? -1 : time[a]! > time[b]! ? 1 : a - b,
   );

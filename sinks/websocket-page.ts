@@ -61,7 +61,7 @@ export function servePage(directory: string): (request: IncomingMessage, respons
     }
     let path: string;
     try {
-      path = decodeURIComponent(new URL(request.url ?? "/", "http://page").pathname);
+      path = decodeURIComponent((request.url ?? "/").split(/[?#]/, 1)[0]!);
     } catch {
       return answer(response, 400, "the address cannot be read\n");
     }

@@ -60,7 +60,6 @@ interface ServerOptions {
   readonly token: string;
   readonly origins: readonly string[];
   readonly host: string;
-  readonly page?: string;
 }
 
 class WireServer {
@@ -84,7 +83,7 @@ class WireServer {
       run, pulse: this.#pulse, views: this.#views, encoder: new RowEncoder(), now_ms: () => Date.now(),
       known: (stream, signal) => this.#known(stream, signal),
     }; // prettier-ignore
-    const page = servePage(options.page ?? builtPage());
+    const page = servePage(builtPage());
     this.#http = createServer((request, response) => void page(request, response));
     this.#sockets = new WebSocketServer({
       noServer: true,

@@ -6,8 +6,10 @@ export function doing(code: number, field: Field | undefined): string {
   const name = field?.codes?.[code];
   if (name === undefined) return "";
   const plain = name.replaceAll(/[_-]/g, " ");
-  if (/discharg/i.test(plain)) return /constant voltage|cv/i.test(plain) ? "Discharging at constant voltage" : "Discharging";
-  if (/charg/i.test(plain)) return /constant voltage|cv/i.test(plain) ? "Charging at constant voltage" : "Charging";
+  if (/discharg/i.test(plain))
+    return /constant voltage|cv/i.test(plain) ? "Discharging at constant voltage" : "Discharging";
+  if (/charg/i.test(plain))
+    return /constant voltage|cv/i.test(plain) ? "Charging at constant voltage" : "Charging";
   if (/^rest|^idle|ocv|open circuit/i.test(plain)) return "Resting";
   return plain.charAt(0).toUpperCase() + plain.slice(1);
 }

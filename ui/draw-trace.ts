@@ -20,6 +20,7 @@ export interface Stroke {
   readonly hue: string;
   readonly dashed: boolean;
   readonly error?: string | undefined;
+  readonly spread?: string | undefined;
   readonly band?: readonly [string, string] | undefined;
 }
 
@@ -38,16 +39,24 @@ export function drawTrace(plot: Plot, buffer: TraceBuffer, stroke: Stroke): void
   c.strokeStyle = stroke.hue;
   c.fillStyle = stroke.hue;
 
-  // Behind it, how sure it is: the stream's own band, or plus and minus one standard error.
-  const edges = uncertainty(buffer, column, stroke);
-  if (edges) {
-    c.globalAlpha = 0.25;
-    for (const [a, b] of runs) area(plot, buffer.time, a, b, measured, edges.low, edges.high);
+  // Behind it, how the single values lie about it and how sure it is itself.
+  for (const { low, high, alpha } of bands(buffer, column, stroke)) {
+    c.globalAlpha = alpha;
+    for (const [a, b] of runs) area(plot, buffer.time, a, b, measured, low, high);
   }
 
   // Spread within a bucket: never a smooth line through it.
   c.globalAlpha = 0.45;
-  for (const [a, b] of runs) area(plot, buffer.time, a, b, measured, (i) => column.min[i]!, (i) => column.max[i]!);
+  for (const [a, b] of runs)
+    area(
+      plot,
+      buffer.time,
+      a,
+      b,
+      measured,
+      (i) => column.min[i]!,
+      (i) => column.max[i]!,
+    );
 
   c.globalAlpha = 1;
   c.lineWidth = 1.3 * ratio;
@@ -72,13 +81,24 @@ export function drawTrace(plot: Plot, buffer: TraceBuffer, stroke: Stroke): void
 
 type Edge = (i: number) => number;
 
-function uncertainty(buffer: TraceBuffer, { min, max }: TraceColumn, { error, band }: Stroke): { low: Edge; high: Edge } | undefined {
-  if (band) {
-    const [low, high] = [buffer.columns.get(band[0]), buffer.columns.get(band[1])];
-    return low && high && { low: (i) => low.min[i]!, high: (i) => high.max[i]! };
-  }
-  const se = error === undefined ? undefined : buffer.columns.get(error);
-  return se && { low: (i) => min[i]! - se.max[i]!, high: (i) => max[i]! + se.max[i]! };
+interface Band {
+  readonly low: Edge;
+  readonly high: Edge;
+  readonly alpha: number;
+}
+
+/** The stream's own band or spread, and plus and minus one standard error, the wider first. */
+function bands(buffer: TraceBuffer, { min, max }: TraceColumn, { error, spread, band }: Stroke): Band[] {
+  const found: Band[] = [];
+  const about = (name: string | undefined, alpha: number): void => {
+    const by = name === undefined ? undefined : buffer.columns.get(name);
+    if (by) found.push({ low: (i) => min[i]! - by.max[i]!, high: (i) => max[i]! + by.max[i]!, alpha });
+  };
+  const [low, high] = (band ?? []).map((name) => buffer.columns.get(name));
+  if (low && high) found.push({ low: (i) => low.min[i]!, high: (i) => high.max[i]!, alpha: 0.2 });
+  about(spread, 0.2);
+  about(error, found.length > 0 ? 0.4 : 0.25);
+  return found;
 }
 
 function area(
@@ -104,7 +124,14 @@ function area(
   c.fill();
 }
 
-function line({ context: c, x, y }: Plot, time: Float64Array, a: number, b: number, measured: (i: number) => boolean, column: TraceColumn): void {
+function line(
+  { context: c, x, y }: Plot,
+  time: Float64Array,
+  a: number,
+  b: number,
+  measured: (i: number) => boolean,
+  column: TraceColumn,
+): void {
   // Along the upper edge, and along the lower where it differs: a constant is one line, a band has two.
   for (const edge of [column.max, column.min]) {
     let differs = edge === column.max;

@@ -10,7 +10,10 @@ export class EventClock {
   #newest: Ms = NaN;
   #seenAt = 0;
 
-  constructor(client: Pick<Client, "connection" | "catalogue">, clock: () => number = () => performance.now()) {
+  constructor(
+    client: Pick<Client, "connection" | "catalogue">,
+    clock: () => number = () => performance.now(),
+  ) {
     this.#client = client;
     this.#clock = clock;
   }

@@ -24,7 +24,9 @@ export function longestBridge(time: Float64Array, count: Uint32Array, length: nu
   }
   if (intervals.length === 0) return 0;
   intervals.sort((a, b) => a - b);
-  return PATIENCE * intervals[Math.floor((intervals.length - 1) * 0.9)]! + (Number.isFinite(bucket) ? bucket : 0);
+  return (
+    PATIENCE * intervals[Math.floor((intervals.length - 1) * 0.9)]! + (Number.isFinite(bucket) ? bucket : 0)
+  );
 }
 
 /**

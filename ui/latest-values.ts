@@ -27,7 +27,12 @@ export class LatestValues {
     for (const one of wanted) {
       if (one) byStream.set(one.stream, (byStream.get(one.stream) ?? new Set()).add(one.column));
     }
-    const keys = new Map([...byStream].map(([stream, columns]) => [`${stream}:${[...columns].sort().join()}`, { stream, columns }]));
+    const keys = new Map(
+      [...byStream].map(([stream, columns]) => [
+        `${stream}:${[...columns].sort().join()}`,
+        { stream, columns },
+      ]),
+    );
     for (const [key, subscription] of this.#subscriptions) {
       if (!keys.has(key)) {
         subscription.close();

@@ -59,16 +59,23 @@ export class OpAlarmStrip extends LitElement {
     const [first, ...others] = this.standing;
     // The region is always there, so that a screen reader hears when it fills.
     return html`<div role="alert">
-      ${first
-        ? html`<div class="strip">
-            <strong><span class="shape" aria-hidden="true">▲</span> ALARM</strong>
-            <span>${first.stream.replaceAll(".", " ")}</span>
-            <span>${dateAndTime(first.time)}</span>
-            <span>${readableQuantity(first.value, first.unit)} over the limit of ${readableQuantity(first.limit, first.unit)}</span>
-            ${others.length > 0 ? html`<span>+${others.length}</span>` : ""}
-            <button @click=${() => this.dispatchEvent(new CustomEvent("evidence"))}>Evidence <kbd>A</kbd></button>
-          </div>`
-        : ""}
+      ${
+        first
+          ? html`<div class="strip">
+              <strong><span class="shape" aria-hidden="true">▲</span> ALARM</strong>
+              <span>${first.stream.replaceAll(".", " ")}</span>
+              <span>${dateAndTime(first.time)}</span>
+              <span
+                >${readableQuantity(first.value, first.unit)} over the limit of
+                ${readableQuantity(first.limit, first.unit)}</span
+              >
+              ${others.length > 0 ? html`<span>+${others.length}</span>` : ""}
+              <button @click=${() => this.dispatchEvent(new CustomEvent("evidence"))}>
+                Evidence <kbd>A</kbd>
+              </button>
+            </div>`
+          : ""
+      }
     </div>`;
   }
 }

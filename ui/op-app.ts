@@ -9,7 +9,15 @@ import { FrameLoop } from "./frame-loop.ts";
 import { LatestValues } from "./latest-values.ts";
 import { PRESET_KEYS } from "./op-overview.ts";
 import type { Page } from "./page.ts";
-import { choose, isScore, sourcesOf, type Choice, type ImagePanel, type Panel, type Source } from "./panels.ts";
+import {
+  choose,
+  isScore,
+  sourcesOf,
+  type Choice,
+  type ImagePanel,
+  type Panel,
+  type Source,
+} from "./panels.ts";
 import { runName } from "./run-name.ts";
 import { parts, theme } from "./theme.ts";
 import { MINUTE, TimeAxis, type View } from "./time-axis.ts";
@@ -230,7 +238,11 @@ export class OpApp extends LitElement {
     const odd = (images.length + (choice.curve ? 1 : 0)) % 2 === 1;
     return html`
       <op-header .page=${page} .choice=${choice} .sources=${this.sources}></op-header>
-      <op-alarm-strip .page=${page} .standing=${this.standing} @evidence=${() => this.#showEvidence()}></op-alarm-strip>
+      <op-alarm-strip
+        .page=${page}
+        .standing=${this.standing}
+        @evidence=${() => this.#showEvidence()}
+      ></op-alarm-strip>
       <main>
         <section class="traces" aria-label="Traces on one time axis">
           <op-event-lane
@@ -242,33 +254,63 @@ export class OpApp extends LitElement {
           ${traces.length === 0 ? html`<p class="empty">Waiting for the first stream.</p>` : ""}
         </section>
         <section class="views" aria-label="Images, curves and scores">
-          <div class="pictures">${repeat(
-            images,
-            ({ id }) => id,
-            (panel, i) => html`<op-image class=${odd && i === 0 ? "alone" : ""} .page=${page} .panel=${panel}></op-image>`,
-          )}
-          ${choice.curve
-            ? repeat([choice.curve], ({ id }) => id, (panel) => html`<op-curve class=${odd && images.length === 0 ? "alone" : ""} .page=${page} .panel=${panel}></op-curve>`)
-            : ""}</div>
+          <div class="pictures">
+            ${repeat(
+              images,
+              ({ id }) => id,
+              (panel, i) =>
+                html`<op-image
+                  class=${odd && i === 0 ? "alone" : ""}
+                  .page=${page}
+                  .panel=${panel}
+                ></op-image>`,
+            )}
+            ${
+              choice.curve
+                ? repeat(
+                    [choice.curve],
+                    ({ id }) => id,
+                    (panel) =>
+                      html`<op-curve
+                        class=${odd && images.length === 0 ? "alone" : ""}
+                        .page=${page}
+                        .panel=${panel}
+                      ></op-curve>`,
+                  )
+                : ""
+            }
+          </div>
           ${repeat(choice.scores, panelKey, (panel) => this.#trace(page, panel, true))}
           ${this.simulated ? html`<div class="own">Now your own file: <code>operando open FILE</code></div>` : ""}
         </section>
       </main>
       ${this.sheet === "health" ? html`<op-streams class="sheet" .page=${page}></op-streams>` : ""}
-      ${this.sheet === "panels"
-        ? html`<op-panel-list
-            class="sheet"
-            .offered=${offered}
-            .chosen=${chosen}
-            @choose=${(event: CustomEvent<string>) => this.#toggle(event.detail)}
-          ></op-panel-list>`
-        : ""}
+      ${
+        this.sheet === "panels"
+          ? html`<op-panel-list
+              class="sheet"
+              .offered=${offered}
+              .chosen=${chosen}
+              @choose=${(event: CustomEvent<string>) => this.#toggle(event.detail)}
+            ></op-panel-list>`
+          : ""
+      }
       <footer>
         <op-overview .page=${page} .trace=${choice.overview}></op-overview>
         <div class="keys">
-          <button aria-expanded=${this.sheet === "panels"} @click=${() => this.#open("panels")}>Panels <kbd>+</kbd></button>
-          <button aria-expanded=${this.sheet === "health"} @click=${() => this.#open("health")}>Health <kbd>H</kbd></button>
-          <button style="grid-column: 1 / -1" aria-expanded=${this.helping} @click=${() => (this.helping = !this.helping)}>Keys <kbd>?</kbd></button>
+          <button aria-expanded=${this.sheet === "panels"} @click=${() => this.#open("panels")}>
+            Panels <kbd>+</kbd>
+          </button>
+          <button aria-expanded=${this.sheet === "health"} @click=${() => this.#open("health")}>
+            Health <kbd>H</kbd>
+          </button>
+          <button
+            style="grid-column: 1 / -1"
+            aria-expanded=${this.helping}
+            @click=${() => (this.helping = !this.helping)}
+          >
+            Keys <kbd>?</kbd>
+          </button>
         </div>
       </footer>
       ${this.helping ? html`<op-help></op-help>` : ""}
@@ -379,21 +421,38 @@ export class OpApp extends LitElement {
     }
     if (connection.state === "open") this.simulated = connection.mode === "simulated";
     const key = [...catalogue.values()]
-      .map(({ stream, epoch, derived, schema }) => `${stream}:${epoch}:${derived}:${Object.keys(schema.fields).join()}`)
+      .map(
+        ({ stream, epoch, derived, schema }) =>
+          `${stream}:${epoch}:${derived}:${Object.keys(schema.fields).join()}`,
+      )
       .join("\n");
     if (key === this.#catalogueKey) return;
     this.#catalogueKey = key;
     const choice = choose(catalogue);
     this.choice = choice;
     this.sources = sourcesOf(catalogue);
-    page.latest.follow([choice.voltage, choice.current, choice.charge, choice.modulus, choice.state, choice.cycle, choice.step]);
+    page.latest.follow([
+      choice.voltage,
+      choice.current,
+      choice.charge,
+      choice.modulus,
+      choice.state,
+      choice.cycle,
+      choice.step,
+    ]);
     for (const entry of catalogue.values()) {
       if (isScore(entry) && !this.#alarmStreams.has(entry.stream)) this.#followAlarms(entry.stream);
     }
   }
 
   #followAlarms(stream: string): void {
-    const request = { stream, columns: ["level", "value", "limit"], from: 0, to: "live", lossless: true } as const;
+    const request = {
+      stream,
+      columns: ["level", "value", "limit"],
+      from: 0,
+      to: "live",
+      lossless: true,
+    } as const;
     const subscription = this.client.subscribe(request, (frame) => {
       if (frame.kind === "gap") this.#alarms.forget(stream);
       if (frame.kind === "rows" && this.#alarms.take(stream, frame)) this.#alarmsChanged();
@@ -448,7 +507,8 @@ export class OpApp extends LitElement {
     clearTimeout(this.#remembering);
     this.#remembering = setTimeout(() => {
       const { view } = this.axis;
-      if (JSON.stringify((history.state as { view?: View } | null)?.view) !== JSON.stringify(view)) history.pushState({ view }, "");
+      if (JSON.stringify((history.state as { view?: View } | null)?.view) !== JSON.stringify(view))
+        history.pushState({ view }, "");
     }, 250);
   }
 
@@ -462,7 +522,11 @@ export class OpApp extends LitElement {
   #key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const [target] = event.composedPath();
-    if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement || target instanceof HTMLTextAreaElement) {
+    if (
+      target instanceof HTMLInputElement ||
+      target instanceof HTMLSelectElement ||
+      target instanceof HTMLTextAreaElement
+    ) {
       if (event.key !== "Escape") return;
     }
     if (target instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter")) return;
@@ -504,7 +568,9 @@ const panelKey = ({ id }: Panel | ImagePanel): string => id;
 
 /** A trace in a square; with a triangle over it while an alarm stands. */
 export function favicon(alarm: boolean): string {
-  const mark = alarm ? '<path d="M16 3 29 28H3z" fill="#ff5c50"/>' : '<path d="M3 20l7-11 7 9 5-7 7 6" fill="none" stroke="#5cb8ee" stroke-width="4"/>';
+  const mark = alarm
+    ? '<path d="M16 3 29 28H3z" fill="#ff5c50"/>'
+    : '<path d="M3 20l7-11 7 9 5-7 7 6" fill="none" stroke="#5cb8ee" stroke-width="4"/>';
   return `data:image/svg+xml,${encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#1b1d21"/>${mark}</svg>`)}`;
 }
 

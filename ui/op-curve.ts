@@ -74,7 +74,10 @@ export class OpCurve extends LitElement implements Drawable {
   override render() {
     const { title } = this.panel;
     return html`
-      <header><h2>${title}</h2><span class="age quiet"></span></header>
+      <header>
+        <h2>${title}</h2>
+        <span class="age quiet"></span>
+      </header>
       <div class="picture" role="img" aria-label="${title}">
         <canvas></canvas>
         <div class="empty">no curve yet</div>
@@ -170,7 +173,8 @@ export class OpCurve extends LitElement implements Drawable {
     main.marks(yScale.factor);
     c.fillStyle = FORCE;
     const size = 1.9 * ratio;
-    for (let i = 0; i < x.length; i++) c.fillRect(main.x(x[i]!) - size / 2, main.y(y[i]!) - size / 2, size, size);
+    for (let i = 0; i < x.length; i++)
+      c.fillRect(main.x(x[i]!) - size / 2, main.y(y[i]!) - size / 2, size, size);
     if (fit) {
       stroke(c, x, fit, main, FIT, 1.4 * ratio);
       const left = Array.from(y, (v, i) => v - fit[i]!);
@@ -180,16 +184,38 @@ export class OpCurve extends LitElement implements Drawable {
       c.fillRect(box.left, rest.y(0), box.right - box.left, ratio);
       c.fillStyle = FORCE;
       for (let i = 0; i < x.length; i++) {
-        if (Number.isFinite(left[i])) c.fillRect(main.x(x[i]!) - size / 2, rest.y(left[i]!) - size / 2, size, size);
+        if (Number.isFinite(left[i]))
+          c.fillRect(main.x(x[i]!) - size / 2, rest.y(left[i]!) - size / 2, size, size);
       }
       c.fillStyle = "#22252ad0";
       c.fillRect(box.left + 2 * ratio, below + 9 * ratio, 108 * ratio, 13 * ratio);
-      write(c, `residual ±${readableNumber(most * yScale.factor, 2)} ${yScale.unit}`, box.left + 5 * ratio, below + 18 * ratio, "left", ratio);
+      write(
+        c,
+        `residual ±${readableNumber(most * yScale.factor, 2)} ${yScale.unit}`,
+        box.left + 5 * ratio,
+        below + 18 * ratio,
+        "left",
+        ratio,
+      );
     }
     for (const mark of roundMarks(xs[0] * xScale.factor, xs[1] * xScale.factor, 5)) {
-      write(c, readableNumber(mark, 3).replace(/\.?0+$/, ""), main.x(mark / xScale.factor), box.bottom + 13 * ratio, "center", ratio);
+      write(
+        c,
+        readableNumber(mark, 3).replace(/\.?0+$/, ""),
+        main.x(mark / xScale.factor),
+        box.bottom + 13 * ratio,
+        "center",
+        ratio,
+      );
     }
-    write(c, `${panel.x.replaceAll("_", " ")}, ${xScale.unit}`, (box.left + box.right) / 2, height - 3 * ratio, "center", ratio);
+    write(
+      c,
+      `${panel.x.replaceAll("_", " ")}, ${xScale.unit}`,
+      (box.left + box.right) / 2,
+      height - 3 * ratio,
+      "center",
+      ratio,
+    );
     write(c, `force, ${yScale.unit}`, box.left + 5 * ratio, box.top + 11 * ratio, "left", ratio);
   }
 
@@ -229,7 +255,13 @@ interface Box {
   readonly bottom: number;
 }
 
-function frame(c: CanvasRenderingContext2D, box: Box, xs: readonly [number, number], ys: readonly [number, number], ratio: number) {
+function frame(
+  c: CanvasRenderingContext2D,
+  box: Box,
+  xs: readonly [number, number],
+  ys: readonly [number, number],
+  ratio: number,
+) {
   const x = (v: number) => box.left + ((v - xs[0]) / (xs[1] - xs[0])) * (box.right - box.left);
   const y = (v: number) => box.bottom - ((v - ys[0]) / (ys[1] - ys[0])) * (box.bottom - box.top);
   c.strokeStyle = "#3a4048";
@@ -242,20 +274,43 @@ function frame(c: CanvasRenderingContext2D, box: Box, xs: readonly [number, numb
       for (const mark of roundMarks(ys[0] * factor, ys[1] * factor, 4)) {
         c.fillStyle = "#2f343b";
         c.fillRect(box.left, y(mark / factor), box.right - box.left, ratio);
-        write(c, readableNumber(mark, 3).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, ""), box.left - 5 * ratio, y(mark / factor) + 4 * ratio, "right", ratio);
+        write(
+          c,
+          readableNumber(mark, 3)
+            .replace(/(\.\d*?)0+$/, "$1")
+            .replace(/\.$/, ""),
+          box.left - 5 * ratio,
+          y(mark / factor) + 4 * ratio,
+          "right",
+          ratio,
+        );
       }
     },
   };
 }
 
-function write(c: CanvasRenderingContext2D, text: string, x: number, y: number, align: CanvasTextAlign, ratio: number): void {
+function write(
+  c: CanvasRenderingContext2D,
+  text: string,
+  x: number,
+  y: number,
+  align: CanvasTextAlign,
+  ratio: number,
+): void {
   c.font = `${11 * ratio}px Inter, 'Noto Sans', 'Liberation Sans', Arial, sans-serif`;
   c.fillStyle = "#a3abb5";
   c.textAlign = align;
   c.fillText(text, x, y);
 }
 
-function stroke(c: CanvasRenderingContext2D, xs: ArrayLike<number>, ys: ArrayLike<number>, { x, y }: { x: (v: number) => number; y: (v: number) => number }, hue: string, width: number): void {
+function stroke(
+  c: CanvasRenderingContext2D,
+  xs: ArrayLike<number>,
+  ys: ArrayLike<number>,
+  { x, y }: { x: (v: number) => number; y: (v: number) => number },
+  hue: string,
+  width: number,
+): void {
   c.strokeStyle = hue;
   c.lineWidth = width;
   c.beginPath();

@@ -79,14 +79,17 @@ export class OpEventLane extends LitElement implements Drawable {
         ${repeat(
           this.onsets,
           (onset) => `${onset.stream}/${onset.time}/${onset.level}`,
-          (onset) => html`<button
-            role="listitem"
-            class=${onset.level}
-            data-time=${onset.time}
-            title="${onset.level}: ${onset.stream.replaceAll(".", " ")}, ${dateAndTime(onset.time)}"
-            aria-label="${onset.level}: ${onset.stream.replaceAll(".", " ")}, ${dateAndTime(onset.time)}"
-            @click=${() => this.dispatchEvent(new CustomEvent<Onset>("evidence", { detail: onset }))}
-          >${onset.level === "alarm" ? "▲" : "◇"}</button>`,
+          (onset) =>
+            html`<button
+              role="listitem"
+              class=${onset.level}
+              data-time=${onset.time}
+              title="${onset.level}: ${onset.stream.replaceAll(".", " ")}, ${dateAndTime(onset.time)}"
+              aria-label="${onset.level}: ${onset.stream.replaceAll(".", " ")}, ${dateAndTime(onset.time)}"
+              @click=${() => this.dispatchEvent(new CustomEvent<Onset>("evidence", { detail: onset }))}
+            >
+              ${onset.level === "alarm" ? "▲" : "◇"}
+            </button>`,
         )}
         <span class="now"></span>
       </div>
@@ -119,7 +122,8 @@ export class OpEventLane extends LitElement implements Drawable {
     }
     const now = this.renderRoot.querySelector<HTMLElement>(".now")!;
     const { cursor } = axis;
-    const text = cursor === undefined || cursor < from || cursor > to ? "" : timeWithOffset(cursor, to - from);
+    const text =
+      cursor === undefined || cursor < from || cursor > to ? "" : timeWithOffset(cursor, to - from);
     if (now.textContent !== text) now.textContent = text;
     if (cursor !== undefined) now.style.left = `${Math.min(0.94, Math.max(0.06, share(cursor))) * 100}%`;
   }

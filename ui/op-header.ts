@@ -10,7 +10,11 @@ import { runName } from "./run-name.ts";
 import { parts } from "./theme.ts";
 
 export class OpHeader extends LitElement {
-  static override properties = { page: { attribute: false }, choice: { attribute: false }, sources: { attribute: false } };
+  static override properties = {
+    page: { attribute: false },
+    choice: { attribute: false },
+    sources: { attribute: false },
+  };
   declare page: Page;
   declare choice: Choice;
   declare sources: readonly Source[];
@@ -145,15 +149,29 @@ export class OpHeader extends LitElement {
       ["modulus", modulus],
     ];
     return html`
-      <div class="who"><h1></h1><span class="badge"></span><span class="state" role="status"></span></div>
+      <div class="who">
+        <h1></h1>
+        <span class="badge"></span><span class="state" role="status"></span>
+      </div>
       <dl class="numbers">
-        ${numbers.filter(([, trace]) => trace).map(([name]) => html`<div><dt>${name}</dt><dd data-number=${name}>–</dd></div>`)}
+        ${numbers
+          .filter(([, trace]) => trace)
+          .map(
+            ([name]) =>
+              html`<div>
+                <dt>${name}</dt>
+                <dd data-number=${name}>–</dd>
+              </div>`,
+          )}
       </dl>
       <ul class="sources" aria-label="Sources and the age of their newest row">
         ${repeat(
           this.sources,
           ({ stream }) => stream,
-          ({ stream, name }) => html`<li data-source=${stream}><span class="glyph" aria-hidden="true">●</span><span>${name}</span><span class="age"></span></li>`,
+          ({ stream, name }) =>
+            html`<li data-source=${stream}>
+              <span class="glyph" aria-hidden="true">●</span><span>${name}</span><span class="age"></span>
+            </li>`,
         )}
       </ul>
       <div class="recorder"></div>
@@ -195,12 +213,24 @@ export class OpHeader extends LitElement {
     const recorder = this.renderRoot.querySelector<HTMLElement>(".recorder")!;
     if (connection.state !== "open") {
       badge.className = "badge lost";
-      setText(badge, connection.state === "connecting" ? "CONNECTING" : connection.state === "lost" ? "CONNECTION LOST" : "REFUSED");
+      setText(
+        badge,
+        connection.state === "connecting"
+          ? "CONNECTING"
+          : connection.state === "lost"
+            ? "CONNECTION LOST"
+            : "REFUSED",
+      );
       return;
     }
     const { mode, speed, latency_ms } = connection;
     badge.className = `badge ${mode}`;
-    const times = mode === "live" ? "" : Number.isFinite(speed) ? ` ${readableNumber(speed, 3).replace(/\.?0+$/, "")}×` : " at full speed";
+    const times =
+      mode === "live"
+        ? ""
+        : Number.isFinite(speed)
+          ? ` ${readableNumber(speed, 3).replace(/\.?0+$/, "")}×`
+          : " at full speed";
     setText(badge, `${mode.toUpperCase()}${times}`);
     badge.title = `connected, ${latency_ms.toFixed(0)} ms from the server`;
     setText(recorder, directory ? "● recorded" : "");
@@ -211,7 +241,8 @@ export class OpHeader extends LitElement {
     const { latest, client } = this.page;
     const { state, cycle, step } = this.choice;
     const current = latest.of(this.choice.current);
-    if (current && Number.isFinite(current.value)) this.#greatest_A = Math.max(this.#greatest_A, Math.abs(current.value));
+    if (current && Number.isFinite(current.value))
+      this.#greatest_A = Math.max(this.#greatest_A, Math.abs(current.value));
     const code = latest.of(state);
     const field = state && client.catalogue.get(state.stream)?.schema.fields[state.column];
     const words = [
@@ -255,7 +286,10 @@ export class OpHeader extends LitElement {
       ended: "ended",
     }[state];
     setText(place.querySelector<HTMLElement>(".age")!, words);
-    setText(place.querySelector<HTMLElement>(".glyph")!, { fresh: "●", late: "◐", stale: "○", waiting: "○", ended: "■" }[state]);
+    setText(
+      place.querySelector<HTMLElement>(".glyph")!,
+      { fresh: "●", late: "◐", stale: "○", waiting: "○", ended: "■" }[state],
+    );
     place.title = Number.isNaN(interval) ? "" : `usually every ${duration(interval)}`;
   }
 

@@ -56,10 +56,16 @@ export class OpHelp extends LitElement {
   override render() {
     return html`<section aria-label="Keys">
       <h2>Keys</h2>
-      <dl>${KEYS.map(([key, does]) => html`<dt>${key}</dt><dd>${does}</dd>`)}</dl>
+      <dl>
+        ${KEYS.map(
+          ([key, does]) =>
+            html`<dt>${key}</dt>
+              <dd>${does}</dd>`,
+        )}
+      </dl>
       <p class="quiet">
-        A band is the least and the greatest of several rows; where nothing was measured, nothing is drawn. Times are this
-        computer's local time.
+        A band is the least and the greatest of several rows; where nothing was measured, nothing is drawn.
+        Times are this computer's local time.
       </p>
     </section>`;
   }

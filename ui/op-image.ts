@@ -93,9 +93,14 @@ export class OpImage extends LitElement implements Drawable {
 
   override render() {
     const { title, map } = this.panel;
-    const colours = [...table(map)].filter((_, i) => i % 15 === 0).map((c) => `rgb(${c & 255} ${(c >> 8) & 255} ${(c >> 16) & 255})`);
+    const colours = [...table(map)]
+      .filter((_, i) => i % 15 === 0)
+      .map((c) => `rgb(${c & 255} ${(c >> 8) & 255} ${(c >> 16) & 255})`);
     return html`
-      <header><h2>${title}</h2><span class="age"></span></header>
+      <header>
+        <h2>${title}</h2>
+        <span class="age"></span>
+      </header>
       <div class="picture" role="img" aria-label="${title}">
         <canvas></canvas>
         <div class="empty">no image yet</div>
@@ -178,12 +183,19 @@ export class OpImage extends LitElement implements Drawable {
     const context = this.#own.getContext("2d")!;
     const pixels = context.createImageData(across, rows);
     if (this.#limits) {
-      paint(values, new Uint32Array(pixels.data.buffer), { map: panel.map, limits: this.#limits, log: panel.log });
+      paint(values, new Uint32Array(pixels.data.buffer), {
+        map: panel.map,
+        limits: this.#limits,
+        log: panel.log,
+      });
     }
     context.putImageData(pixels, 0, 0);
     this.#painted = row;
-    const scale = this.#limits && readableScale(panel.unit, Math.max(Math.abs(this.#limits.low), Math.abs(this.#limits.high)));
-    const show = (value: number | undefined) => (value === undefined ? "" : readableNumber(value * scale!.factor, 3));
+    const scale =
+      this.#limits &&
+      readableScale(panel.unit, Math.max(Math.abs(this.#limits.low), Math.abs(this.#limits.high)));
+    const show = (value: number | undefined) =>
+      value === undefined ? "" : readableNumber(value * scale!.factor, 3);
     this.#text(".low", show(this.#limits?.low));
     this.#text(".high", show(this.#limits?.high));
     this.#text(".unit", `${scale?.unit ?? ""}${panel.log ? " log" : ""}`);
@@ -234,12 +246,20 @@ export class OpImage extends LitElement implements Drawable {
     const overdue = moment === undefined && (state === "late" || state === "stale");
     this.renderRoot.querySelector(".age")!.classList.toggle("late", overdue);
     this.toggleAttribute("stale", overdue && state === "stale");
-    this.#text(".age", moment === undefined ? `${duration(age)} ago${overdue ? `, ${state}` : skipped}` : `${timeOfDay(row.time)}, ${duration(age)} before`);
+    this.#text(
+      ".age",
+      moment === undefined
+        ? `${duration(age)} ago${overdue ? `, ${state}` : skipped}`
+        : `${timeOfDay(row.time)}, ${duration(age)} before`,
+    );
     const { low, high } = this.#limits ?? { low: NaN, high: NaN };
     const unit = this.panel.unit;
     this.renderRoot
       .querySelector(".picture")!
-      .setAttribute("aria-label", `${this.panel.title}, ${timeOfDay(row.time)}, from ${readableQuantity(low, unit)} to ${readableQuantity(high, unit)}`);
+      .setAttribute(
+        "aria-label",
+        `${this.panel.title}, ${timeOfDay(row.time)}, from ${readableQuantity(low, unit)} to ${readableQuantity(high, unit)}`,
+      );
   }
 
   #text(selector: string, text: string): void {
@@ -249,7 +269,14 @@ export class OpImage extends LitElement implements Drawable {
 }
 
 /** The ground under an image: what was not measured shows as hatching. */
-function hatch(c: CanvasRenderingContext2D, left: number, top: number, width: number, height: number, ratio: number): void {
+function hatch(
+  c: CanvasRenderingContext2D,
+  left: number,
+  top: number,
+  width: number,
+  height: number,
+  ratio: number,
+): void {
   c.save();
   c.beginPath();
   c.rect(left, top, width, height);

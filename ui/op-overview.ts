@@ -21,10 +21,17 @@ const PRESETS: readonly [key: string, name: string, width: Ms | "all"][] = [
   ["4", "all", "all"],
 ];
 
-export const PRESET_KEYS: Readonly<Record<string, Ms | "all">> = Object.fromEntries(PRESETS.map(([key, , width]) => [key, width]));
+export const PRESET_KEYS: Readonly<Record<string, Ms | "all">> = Object.fromEntries(
+  PRESETS.map(([key, , width]) => [key, width]),
+);
 
 export class OpOverview extends LitElement implements Drawable {
-  static override properties = { page: { attribute: false }, trace: { attribute: false }, width: { state: true }, mode: { state: true } };
+  static override properties = {
+    page: { attribute: false },
+    trace: { attribute: false },
+    width: { state: true },
+    mode: { state: true },
+  };
   declare page: Page;
   declare trace: Trace | undefined;
   /** What the buttons show as pressed. */
@@ -114,7 +121,9 @@ export class OpOverview extends LitElement implements Drawable {
         @pointermove=${this.#move}
         @pointerup=${this.#up}
         @dblclick=${() => axis.goLive()}
-      ><canvas></canvas></div>
+      >
+        <canvas></canvas>
+      </div>
       <div class="controls">
         <div class="row">
           <button @click=${() => axis.pan(-0.5)} aria-label="Earlier" title="earlier (←)">◀</button>
@@ -122,14 +131,29 @@ export class OpOverview extends LitElement implements Drawable {
             aria-pressed=${this.mode === "paused"}
             @click=${() => (axis.live ? axis.pause() : axis.resume())}
             title="stand still, the data go on arriving (Space)"
-          >${this.mode === "live" ? "Pause" : "Go on"}</button>
+          >
+            ${this.mode === "live" ? "Pause" : "Go on"}
+          </button>
           <button @click=${() => axis.pan(0.5)} aria-label="Later" title="later (→)">▶</button>
-          <button class="live" aria-pressed=${this.mode === "live"} @click=${() => axis.goLive()} title="follow the newest rows, as wide as now (L)">LIVE</button>
+          <button
+            class="live"
+            aria-pressed=${this.mode === "live"}
+            @click=${() => axis.goLive()}
+            title="follow the newest rows, as wide as now (L)"
+          >
+            LIVE
+          </button>
         </div>
         <div class="row" role="group" aria-label="Width of the time axis">
           ${PRESETS.map(
             ([key, name, width]) =>
-              html`<button aria-pressed=${this.width === width} title="the newest ${name} (${key})" @click=${() => axis.follow(width)}>${name}</button>`,
+              html`<button
+                aria-pressed=${this.width === width}
+                title="the newest ${name} (${key})"
+                @click=${() => axis.follow(width)}
+              >
+                ${name}
+              </button>`,
           )}
         </div>
         <div class="span quiet"></div>
@@ -198,7 +222,13 @@ export class OpOverview extends LitElement implements Drawable {
     const key = `${trace.stream}/${trace.column}/${first}`;
     if (key === this.#followed) return;
     this.#followed = key;
-    const request = { stream: trace.stream, columns: [trace.column], from: first, to: "live", maxPoints: POINTS } as const;
+    const request = {
+      stream: trace.stream,
+      columns: [trace.column],
+      from: first,
+      to: "live",
+      maxPoints: POINTS,
+    } as const;
     this.#subscription?.close();
     this.#buffer.clear();
     this.#subscription = page.client.subscribe(request, (frame) => {

@@ -38,12 +38,13 @@ export class OpPanelList extends LitElement {
       ${this.offered.length === 0 ? html`<p class="quiet">All that there is stands on the page.</p>` : ""}
       <ul>
         ${this.offered.map(
-          ({ id, title }) => html`<li>
-            <label>
-              <input type="checkbox" .checked=${this.chosen.has(id)} @change=${() => this.#choose(id)} />
-              <span>${title}</span><span class="quiet">${id.split("/")[0]}</span>
-            </label>
-          </li>`,
+          ({ id, title }) =>
+            html`<li>
+              <label>
+                <input type="checkbox" .checked=${this.chosen.has(id)} @change=${() => this.#choose(id)} />
+                <span>${title}</span><span class="quiet">${id.split("/")[0]}</span>
+              </label>
+            </li>`,
         )}
       </ul>`;
   }

@@ -70,17 +70,26 @@ export class OpStreams extends LitElement {
     return html`
       <h2>Streams</h2>
       <table>
-        <thead><tr><th scope="col">stream</th>${HEADS.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
+        <thead>
+          <tr>
+            <th scope="col">stream</th>
+            ${HEADS.map((head) => html`<th scope="col">${head}</th>`)}
+          </tr>
+        </thead>
         <tbody>
           ${this.lines.map(
             ({ stream, cells, marked }) =>
-              html`<tr><th scope="row">${stream}</th>${cells.map((cell, i) => html`<td class=${marked[i] ? "marked" : ""}>${cell}</td>`)}</tr>`,
+              html`<tr>
+                <th scope="row">${stream}</th>
+                ${cells.map((cell, i) => html`<td class=${marked[i] ? "marked" : ""}>${cell}</td>`)}
+              </tr>`,
           )}
         </tbody>
       </table>
       <p class="quiet">
-        Lag: how far its promise stays behind the newest of the run. Gaps: rows lost before they reached us. Drops: rows left out of
-        views, never of the record. Late: rows that came after their stream had promised there would be none.
+        Lag: how far its promise stays behind the newest of the run. Gaps: rows lost before they reached us.
+        Drops: rows left out of views, never of the record. Late: rows that came after their stream had
+        promised there would be none.
       </p>
     `;
   }
@@ -109,11 +118,22 @@ export class OpStreams extends LitElement {
           readableCount(entry.rows),
           line ? readableNumber(line.rate_per_s, 3) : "–",
           line ? duration(line.lag_s * 1000) : "–",
-          Number.isFinite(entry.lastTime) && state !== "ended" ? duration(Math.max(0, clock.now - entry.lastTime)) : "–",
+          Number.isFinite(entry.lastTime) && state !== "ended"
+            ? duration(Math.max(0, clock.now - entry.lastTime))
+            : "–",
           ...counts.map((n) => (n === undefined ? "–" : readableCount(n))),
           entry.provisional ? `${state}, provisional` : state,
         ],
-        marked: [false, false, false, false, (line?.gaps ?? 0) > 0, false, (line?.late ?? 0) > 0, state === "parked"],
+        marked: [
+          false,
+          false,
+          false,
+          false,
+          (line?.gaps ?? 0) > 0,
+          false,
+          (line?.late ?? 0) > 0,
+          state === "parked",
+        ],
       };
     });
   }

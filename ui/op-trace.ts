@@ -130,14 +130,22 @@ export class OpTrace extends LitElement implements Drawable {
     return html`
       <header>
         ${traces.map(
-          (trace) => html`<span class="reading ${trace.limit ? "limit" : ""}" style="--hue: ${trace.hue}">
-            <span>${trace.title}</span><span class="value"></span>
-          </span>`,
+          (trace) =>
+            html`<span class="reading ${trace.limit ? "limit" : ""}" style="--hue: ${trace.hue}">
+              <span>${trace.title}</span><span class="value"></span>
+            </span>`,
         )}
         <span class="note"></span>
-        ${this.removable
-          ? html`<button aria-label="Remove ${title}" @click=${() => this.dispatchEvent(new CustomEvent("remove"))}>×</button>`
-          : ""}
+        ${
+          this.removable
+            ? html`<button
+                aria-label="Remove ${title}"
+                @click=${() => this.dispatchEvent(new CustomEvent("remove"))}
+              >
+                ×
+              </button>`
+            : ""
+        }
       </header>
       <div class="plot" role="img" aria-label="${title} over time"></div>
     `;
@@ -205,7 +213,7 @@ export class OpTrace extends LitElement implements Drawable {
     for (const stream of new Set(panel.traces.map((t) => t.stream))) {
       const columns = panel.traces
         .filter((t) => t.stream === stream)
-        .flatMap((t) => [t.column, ...(t.error === undefined ? [] : [t.error]), ...(t.band ?? [])]);
+        .flatMap((t) => [t.column, ...[t.error, t.spread].filter((name) => name !== undefined), ...(t.band ?? [])]);
       this.#feeds.set(
         stream,
         new TraceFeed({
@@ -286,7 +294,8 @@ export class OpTrace extends LitElement implements Drawable {
             ticks: { show: showTime, stroke: "#4a515b", size: 4 },
             gap: 3,
             space: 90,
-            values: (_, splits, __, ___, step) => (showTime ? timeLabels(splits, step) : splits.map(() => "")),
+            values: (_, splits, __, ___, step) =>
+              showTime ? timeLabels(splits, step) : splits.map(() => ""),
           },
           axis("left"),
           ...(two ? [axis("right")] : []),
@@ -303,7 +312,10 @@ export class OpTrace extends LitElement implements Drawable {
           setSelect: [(u) => this.#selected(u)],
         },
       },
-      [[0, 1], [null, null]], // what is drawn stands in the feeds; uPlot has the axes, the grid and the pointer
+      [
+        [0, 1],
+        [null, null],
+      ], // what is drawn stands in the feeds; uPlot has the axes, the grid and the pointer
       this.#place,
     );
     return plot;
@@ -325,7 +337,8 @@ export class OpTrace extends LitElement implements Drawable {
     const power = 10 ** Math.floor(Math.log10(raw));
     const step = power * [1, 2, 5, 10].find((n) => n * power >= raw * 0.75)!;
     const splits: number[] = [];
-    for (let n = Math.ceil(a / step - 1e-9); n * step <= b + step * 1e-9; n++) splits.push((n * step) / factor);
+    for (let n = Math.ceil(a / step - 1e-9); n * step <= b + step * 1e-9; n++)
+      splits.push((n * step) / factor);
     return splits;
   }
 
@@ -347,7 +360,8 @@ export class OpTrace extends LitElement implements Drawable {
     for (const trace of this.panel.traces) this.#rescale(trace, from, to);
     plot.batch(() => {
       plot.setScale("x", { min: from, max: to });
-      for (const side of SIDES) plot.setScale(side, { min: this.#ranges[side].low, max: this.#ranges[side].high });
+      for (const side of SIDES)
+        plot.setScale(side, { min: this.#ranges[side].low, max: this.#ranges[side].high });
     });
     // The pointer rests on its pixel while time runs under it.
     if (this.#hovered && plot.cursor.left! >= 0) this.page.axis.point(plot.posToVal(plot.cursor.left!, "x"));
@@ -361,8 +375,13 @@ export class OpTrace extends LitElement implements Drawable {
       const buffer = this.#feeds.get(trace.stream)!.shown;
       for (const column of [trace.column, ...(trace.band ?? [])]) {
         const one = buffer.extent(column, from, to);
-        const error = one && trace.error !== undefined ? (buffer.extent(trace.error, from, to)?.[1] ?? 0) : 0;
-        if (one && error > 0) [one[0], one[1]] = [one[0] - error, one[1] + error];
+        if (one) {
+          for (const about of [trace.error, trace.spread]) {
+            const most = about === undefined ? 0 : (buffer.extent(about, from, to)?.[1] ?? 0);
+            one[0] = Math.min(one[0], extent![0] - most);
+            one[1] = Math.max(one[1], extent![1] + most);
+          }
+        }
         if (one) all = all ? [Math.min(all[0], one[0]), Math.max(all[1], one[1])] : one;
       }
     }
@@ -393,18 +412,29 @@ export class OpTrace extends LitElement implements Drawable {
     for (const trace of this.panel.traces) {
       const { low, high } = this.#ranges[trace.side];
       const y = (value: number) => top + (1 - (value - low) / (high - low)) * height;
-      drawTrace({ context: c, x, y, from, to, ratio, top, bottom: top + height }, this.#feeds.get(trace.stream)!.shown, {
-        column: trace.column,
-        hue: trace.hue,
-        dashed: trace.limit === true,
-        error: trace.error,
-        band: trace.band,
-      });
+      drawTrace(
+        { context: c, x, y, from, to, ratio, top, bottom: top + height },
+        this.#feeds.get(trace.stream)!.shown,
+        {
+          column: trace.column,
+          hue: trace.hue,
+          dashed: trace.limit === true,
+          error: trace.error,
+          spread: trace.spread,
+          band: trace.band,
+        },
+      );
     }
     c.restore();
   }
 
-  #paintOnsets(c: CanvasRenderingContext2D, x: (time: Ms) => number, top: number, height: number, ratio: number): void {
+  #paintOnsets(
+    c: CanvasRenderingContext2D,
+    x: (time: Ms) => number,
+    top: number,
+    height: number,
+    ratio: number,
+  ): void {
     for (const { time, level } of this.page.alarms.onsets) {
       c.globalAlpha = level === "alarm" ? 0.85 : 0.55;
       c.strokeStyle = level === "alarm" ? "#ff5c50" : "#ffc247";
@@ -483,7 +513,11 @@ export class OpTrace extends LitElement implements Drawable {
     this.toggleAttribute("stale", axis.live && ages.some(({ state }) => state === "stale"));
     const note = this.renderRoot.querySelector<HTMLElement>(".note");
     note?.classList.toggle("late", late !== undefined);
-    if (late) setText(note, late.state === "late" ? `late, ${duration(late.age)}` : `no data for ${duration(late.age)}`);
+    if (late)
+      setText(
+        note,
+        late.state === "late" ? `late, ${duration(late.age)}` : `no data for ${duration(late.age)}`,
+      );
     else setText(note, gap ? `gap: ${gap}` : dropped > 0 ? `${dropped} rows left out` : "");
   }
 }

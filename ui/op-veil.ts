@@ -54,7 +54,16 @@ export class OpVeil extends LitElement {
     const [title, ...rest] = this.words;
     // The region is always there, so that a screen reader hears when it fills.
     return html`<div role="alert" aria-atomic="true">
-      ${title ? html`<div class="veil"><div class="card"><strong aria-hidden=${this.page.client.connection.state === "lost"}>${title}</strong>${rest.map((line) => html`<p>${line}</p>`)}</div></div>` : ""}
+      ${
+        title
+          ? html`<div class="veil">
+              <div class="card">
+                <strong aria-hidden=${this.page.client.connection.state === "lost"}>${title}</strong
+                >${rest.map((line) => html`<p>${line}</p>`)}
+              </div>
+            </div>`
+          : ""
+      }
     </div>`;
   }
 
@@ -85,8 +94,15 @@ export class OpVeil extends LitElement {
         return ["The server refused", connection.reason];
       case "lost": {
         const ago = duration(Math.max(0, Math.round((Date.now() - connection.since) / 1000) * 1000));
-        const going = connection.recording ? "the recording goes on, as far as is known" : "nothing was being recorded";
-        return [`Connection lost ${ago} ago`, `The connection is lost; ${going}. What you see is from before.`, connection.reason, "Trying again by itself."].filter(Boolean);
+        const going = connection.recording
+          ? "the recording goes on, as far as is known"
+          : "nothing was being recorded";
+        return [
+          `Connection lost ${ago} ago`,
+          `The connection is lost; ${going}. What you see is from before.`,
+          connection.reason,
+          "Trying again by itself.",
+        ].filter(Boolean);
       }
     }
   }

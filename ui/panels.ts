@@ -19,6 +19,8 @@ export interface Trace {
   readonly side: "left" | "right";
   /** Columns of the same stream: a standard error, or the lower and upper edge of a band. */
   readonly error?: string;
+  /** Of the single values about this one, such as the median absolute deviation. */
+  readonly spread?: string;
   readonly band?: readonly [low: string, high: string];
   /** A limit is drawn as a dashed line. */
   readonly limit?: boolean;
@@ -85,14 +87,20 @@ const HOUSEKEEPING = /^(faults|health|actions|alarms)$|\.late$/;
 const DOING = /charg|rest|idle/i;
 
 export const isScore = ({ schema: { fields } }: StreamEntry) =>
-  fields["level"]?.kind === "code" && fields["value"]?.kind === "scalar" && fields["limit"]?.kind === "scalar";
+  fields["level"]?.kind === "code" &&
+  fields["value"]?.kind === "scalar" &&
+  fields["limit"]?.kind === "scalar";
 
 /** Where a column's own band stands: beside a median, usually percentiles. */
 const EDGES: readonly [string, string][] = [
   ["_low", "_high"], ["_lower", "_upper"], ["_p16", "_p84"], ["_p25", "_p75"], ["_q25", "_q75"], ["_p05", "_p95"], ["_p5", "_p95"], ["_min", "_max"],
 ]; // prettier-ignore
 
-const isTruth = (entry: StreamEntry) => /(^|[._])truth$/.test(entry.stream) || entry.schema.metadata["truth"] === "true";
+/** How far single values lie from a median or mean of the same stream. */
+const SPREADS = ["mad", "sd", "std"];
+
+const isTruth = (entry: StreamEntry) =>
+  /(^|[._])truth$/.test(entry.stream) || entry.schema.metadata["truth"] === "true";
 
 function trace(stream: string, fields: Readonly<Record<string, Field>>, column: string): Trace {
   const field = fields[column]!;
@@ -103,6 +111,8 @@ function trace(stream: string, fields: Readonly<Record<string, Field>>, column: 
     .flatMap((stem) => EDGES.map(([a, b]): [string, string] => [stem + a, stem + b]))
     .find(([a, b]) => has(a) && has(b));
   const error = [field.uncertainty, `${column}_se`].find(has);
+  const stem = column.slice(0, column.length - (/(median|mean)$/.exec(column)?.[0].length ?? 0));
+  const spread = stem === column ? undefined : SPREADS.map((name) => stem + name).find((name) => has(name) && fields[name]!.unit === field.unit);
   return {
     stream,
     column,
@@ -112,17 +122,20 @@ function trace(stream: string, fields: Readonly<Record<string, Field>>, column: 
     hue: HUES[quantity],
     side: "left",
     ...(error !== undefined && { error }),
+    ...(spread !== undefined && { spread }),
     ...(edges && { band: edges }),
   };
 }
 
 /** Columns that only say how sure another is, or where it was measured, make no trace of their own. */
 function isAccessory(column: string, fields: Readonly<Record<string, Field>>): boolean {
-  if (/_se$|^(x|y|index|limit)$/.test(column) || /time|(^|_)age$/.test(column)) return true;
+  if (/(^|_)(se|mad|sd|std)$|^(x|y|index|limit)$/.test(column) || /time|(^|_)age$/.test(column)) return true;
   return Object.entries(fields).some(([name, field]) => {
     if (name === column || field.kind !== "scalar") return false;
     if (field.uncertainty === column) return true;
-    return EDGES.some((edges) => edges.some((edge) => column === name + edge || column === name.replace(/_(median|mean)$/, "") + edge));
+    return EDGES.some((edges) =>
+      edges.some((edge) => column === name + edge || column === name.replace(/_(median|mean)$/, "") + edge),
+    );
   });
 }
 
@@ -133,13 +146,13 @@ interface Candidate {
 }
 
 /** Higher is shown first. A pure function of the schema, so that the page does not change its mind as rows come. */
-function worth(entry: StreamEntry, { quantity, band, error }: Trace, place: number): number {
+function worth(entry: StreamEntry, { quantity, band, spread, error }: Trace, place: number): number {
   const { fields } = entry.schema;
   const kinds = Object.values(fields).map(({ kind }) => kind);
   let points = -place / 100 - kinds.length / 1000;
   if (isTruth(entry)) points -= 100;
   if (entry.provisional) points -= 5;
-  if (band) points += 4;
+  if (band || spread) points += 4;
   if (error) points += 2;
   if (quantity === "voltage" || quantity === "current") {
     // The cycler's own record before what others carry along with theirs; both in one stream before one alone.
@@ -148,12 +161,20 @@ function worth(entry: StreamEntry, { quantity, band, error }: Trace, place: numb
     if (own.includes("voltage") && own.includes("current")) points += 4;
   } else if (kinds.includes("curve")) points -= 6; // a column beside a force curve belongs to the curve
   // Single spots of a map scatter; the rolling median over them is what one follows.
-  if ("x" in fields && "y" in fields && !band) points -= 3;
+  if ("x" in fields && "y" in fields && !band && !spread) points -= 3;
   return points;
 }
 
 /** Quantities from the top of the page. */
-const ORDER: readonly Quantity[] = ["voltage", "modulus", "gas", "thickness", "force", "pressure", "temperature"];
+const ORDER: readonly Quantity[] = [
+  "voltage",
+  "modulus",
+  "gas",
+  "thickness",
+  "force",
+  "pressure",
+  "temperature",
+];
 
 /** Panels of traces that are shown from the start. */
 const SHOWN = 5;
@@ -218,33 +239,53 @@ export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
       .sort((a, b) => Number(b.fit !== undefined) - Number(a.fit !== undefined))
       .at(0),
     overview: (voltage ?? current ?? candidates.find((c) => c.worth > -50))?.trace,
-    state: find(entries, (_, { kind, codes }) => kind === "code" && Object.values(codes ?? {}).some((c) => DOING.test(c))),
-    cycle: find(entries, (name, { kind }) => (kind === "code" || kind === "scalar") && /^cycle(_count|_index|_number)?$/.test(name)),
-    step: find(entries, (name, { kind }) => (kind === "code" || kind === "scalar") && /^step(_count|_index|_number)?$/.test(name)),
+    state: find(
+      entries,
+      (_, { kind, codes }) => kind === "code" && Object.values(codes ?? {}).some((c) => DOING.test(c)),
+    ),
+    cycle: find(
+      entries,
+      (name, { kind }) =>
+        (kind === "code" || kind === "scalar") && /^cycle(_count|_index|_number)?$/.test(name),
+    ),
+    step: find(
+      entries,
+      (name, { kind }) =>
+        (kind === "code" || kind === "scalar") && /^step(_count|_index|_number)?$/.test(name),
+    ),
     voltage: voltage?.trace,
     current: current?.trace,
-    charge: (best("state of charge") ?? best("charge"))?.trace,
+    // The charge of a whole step, which stands beside its duration, is not the charge now.
+    charge: (best("state of charge") ?? best("charge", ({ entry }) => !("duration" in entry.schema.fields)))?.trace,
     modulus: best("modulus", ({ worth: w }) => w > -5)?.trace,
   };
 }
 
 function find(entries: readonly StreamEntry[], wanted: (name: string, field: Field) => boolean) {
   for (const { stream, schema } of entries) {
-    for (const [column, field] of Object.entries(schema.fields)) if (wanted(column, field)) return { stream, column };
+    for (const [column, field] of Object.entries(schema.fields))
+      if (wanted(column, field)) return { stream, column };
   }
   return undefined;
 }
 
+/** What is held against the limit: the statistics in its unit, or else the value itself. */
+export function statisticsOf(fields: Readonly<Record<string, Field>>): string[] {
+  const unit = fields["limit"]?.unit;
+  const own = ["upper", "lower"].filter((name) => fields[name]?.kind === "scalar" && fields[name].unit === unit);
+  return own.length > 0 ? own : ["value"];
+}
+
 function scorePanel({ stream, schema: { fields } }: StreamEntry): Panel {
-  const value = trace(stream, fields, "value");
-  const title = `${stream.replaceAll(".", " ")}: ${titleOf("value", fields["value"]!)} and limit`;
+  const statistics = statisticsOf(fields).map((column, i): Trace => ({
+    ...trace(stream, fields, column),
+    hue: i === 0 ? "#d5dbe2" : "#8fa3b8",
+  }));
+  const traces = [...statistics, { ...trace(stream, fields, "limit"), hue: "#8b949e", limit: true }];
   return {
-    id: `${stream}/value`,
-    title,
-    traces: [
-      { ...value, hue: "#cfd6dd" },
-      { ...trace(stream, fields, "limit"), hue: "#8b949e", limit: true },
-    ],
+    id: traces.map(({ column }) => `${stream}/${column}`).join("+"),
+    title: `${titleOf("value", fields["value"]!)}: ${traces.map(({ title }) => title).join(", ")}`,
+    traces,
   };
 }
 
@@ -252,11 +293,15 @@ function imagesOf(entry: StreamEntry): { sort: string; worth: number; panel: Ima
   return Object.entries(entry.schema.fields).flatMap(([column, field]) => {
     if (field.kind !== "image") return [];
     const { unit } = field;
-    const sort = isAttenuation(unit) ? "slice" : isLength(unit) ? "topography" : isModulus(unit) ? "modulus" : "frame";
-    const named = entry.stream.split(".");
-    const title =
-      field.long_name ??
-      { slice: "slice", topography: "topography", modulus: "modulus map", frame: named.at(-1)! }[sort]!;
+    const sort = isAttenuation(unit)
+      ? "slice"
+      : isLength(unit)
+        ? "topography"
+        : isModulus(unit)
+          ? "modulus"
+          : "frame";
+    const port = field.long_name ?? entry.stream.split(".").at(-1)!;
+    const title = { slice: "slice", topography: "topography", modulus: "modulus map", frame: port }[sort]!;
     const panel: ImagePanel = {
       id: `${entry.stream}/${column}`,
       title,
@@ -267,7 +312,7 @@ function imagesOf(entry: StreamEntry): { sort: string; worth: number; panel: Ima
       log: sort === "modulus",
     };
     // Corrected before raw: what an operator made of an image comes later in the pipeline.
-    const points = (entry.derived ? 2 : 0) - (isCounted(unit) ? 1 : 0) - (isTruth(entry) ? 100 : 0);
+    const points = (entry.derived ? 2 : 0) - (isCounted(unit) ? 1 : 0) - (entry.provisional ? 1 : 0) - (isTruth(entry) ? 100 : 0);
     return points < -50 ? [] : [{ sort, worth: points, panel }];
   });
 }
@@ -280,7 +325,16 @@ function curveOf({ stream, schema: { fields } }: StreamEntry): CurvePanel[] {
     curves.find(([name, { unit }]) => isLength(unit) && name !== y)?.[0];
   const fit = curves.find(([name]) => name === "fit")?.[0];
   if (x === undefined || y === undefined) return [];
-  return [{ id: `${stream}/${y}`, title: fit ? "force curve and fit" : "force curve", stream, x, y, ...(fit && { fit }) }];
+  return [
+    {
+      id: `${stream}/${y}`,
+      title: fit ? "force curve and fit" : "force curve",
+      stream,
+      x,
+      y,
+      ...(fit && { fit }),
+    },
+  ];
 }
 
 /** The streams that come from instruments, by the name of their node where that has only one, else by their port. */
@@ -291,7 +345,8 @@ export function sourcesOf(catalogue: ReadonlyMap<string, StreamEntry>): Source[]
   const node = (stream: string) => stream.split(".")[0]!;
   const port = (stream: string) => stream.split(".").slice(1).join(".") || stream;
   return streams.map((stream) => {
-    if (streams.filter((other) => node(other) === node(stream)).length === 1) return { stream, name: node(stream) };
+    if (streams.filter((other) => node(other) === node(stream)).length === 1)
+      return { stream, name: node(stream) };
     const alone = streams.filter((other) => port(other) === port(stream)).length === 1;
     return { stream, name: alone ? port(stream) : stream.replaceAll(".", " ") };
   });

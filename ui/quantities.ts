@@ -61,9 +61,11 @@ export function quantityOf(name: string, field: Field): Quantity {
 /** What a person calls a column: its long name, or its name without the unit that the format puts at its end. */
 export function titleOf(name: string, field: Field): string {
   if (field.long_name) return field.long_name;
-  return name
+  const plain = name
     .replace(/_(volt|ampere|second|kelvin|celsius|newton|pascal|metre|meter|ohm|ampere_hour|watt_hour)$/, "")
     .replaceAll("_", " ");
+  // "median" of what?
+  return /^(median|mean|value)$/.test(plain) && isModulus(field.unit) ? `modulus, ${plain}` : plain;
 }
 
 /** True where the unit is a length, so that an image of it is a relief. */

@@ -32,7 +32,9 @@ export function readableUnit(unit: string): string {
     .replaceAll("A·h", "Ah")
     .replaceAll("W·h", "Wh")
     .replaceAll(/([A-Za-z])-?(\d)/g, (whole: string, letter: string, digit: string) =>
-      whole.includes("-") ? `${letter}⁻${"⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]!}` : `${letter}${"⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]!}`,
+      whole.includes("-")
+        ? `${letter}⁻${"⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]!}`
+        : `${letter}${"⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]!}`,
     );
 }
 
@@ -45,7 +47,8 @@ export function readableScale(unit: string, greatest: number): Scale {
   const magnitude = Math.log10(Math.abs(greatest)) + own;
   // A volt is read as volts down to 0.1: nobody says 912 mV for the terminal of a cell that sags.
   const grace = base === "V" ? 1 : 0;
-  const step = STEPS.find(([exponent]) => magnitude >= exponent - (exponent === 0 ? grace : 0) - 1e-9) ?? STEPS.at(-1)!;
+  const step =
+    STEPS.find(([exponent]) => magnitude >= exponent - (exponent === 0 ? grace : 0) - 1e-9) ?? STEPS.at(-1)!;
   return { factor: 10 ** (own - step[0]), unit: readableUnit(step[1] + base) };
 }
 

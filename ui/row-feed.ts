@@ -55,7 +55,8 @@ export class RowFeed {
     if (moment === undefined) return this.newest;
     const known = this.#rows.findLast(({ time }) => time <= moment);
     if (known) return known;
-    if (this.#answer && this.#answer.row.time <= moment && moment <= this.#answer.asked) return this.#answer.row;
+    if (this.#answer && this.#answer.row.time <= moment && moment <= this.#answer.asked)
+      return this.#answer.row;
     this.#ask(moment);
     return this.#answer && this.#answer.row.time <= moment ? this.#answer.row : undefined;
   }

@@ -107,7 +107,8 @@ export class TimeAxis {
       this.follow(Math.max((to - from) * factor, NARROWEST));
       return;
     }
-    const about = this.cursor !== undefined && this.cursor >= from && this.cursor <= to ? this.cursor : (from + to) / 2;
+    const about =
+      this.cursor !== undefined && this.cursor >= from && this.cursor <= to ? this.cursor : (from + to) / 2;
     this.zoom(about - (about - from) * factor, about + (to - about) * factor);
   }
 

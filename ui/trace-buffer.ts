@@ -43,7 +43,8 @@ export class TraceBuffer {
     // A bucket that was still open is sent again: it takes the place of what was drawn of it.
     this.length = Math.min(this.length, this.indexOf(frame.time[skip]!));
     // One move makes room for a quarter more, so that moves are rare.
-    if (this.length + added > this.capacity) this.#forget(this.length + added - Math.floor(this.capacity * 0.75));
+    if (this.length + added > this.capacity)
+      this.#forget(this.length + added - Math.floor(this.capacity * 0.75));
     this.time.set(skip ? frame.time.subarray(skip) : frame.time, this.length);
     for (const [name, { min, max, count }] of Object.entries(frame.columns)) {
       const column = this.#column(name);
@@ -72,7 +73,11 @@ export class TraceBuffer {
     let column = this.columns.get(name);
     if (!column) {
       const { capacity } = this;
-      column = { min: new Float64Array(capacity), max: new Float64Array(capacity), count: new Uint32Array(capacity) };
+      column = {
+        min: new Float64Array(capacity),
+        max: new Float64Array(capacity),
+        count: new Uint32Array(capacity),
+      };
       this.columns.set(name, column);
     }
     return column;
@@ -81,7 +86,13 @@ export class TraceBuffer {
   /** What is drawn while the view stands still: the original goes on filling. */
   copy(): TraceBuffer {
     const copy = new TraceBuffer(this.capacity);
-    copy.push({ kind: "trace", time: this.time.subarray(0, this.length), columns: this.#views(), reset: true, dropped: this.dropped });
+    copy.push({
+      kind: "trace",
+      time: this.time.subarray(0, this.length),
+      columns: this.#views(),
+      reset: true,
+      dropped: this.dropped,
+    });
     return copy;
   }
 

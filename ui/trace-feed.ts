@@ -75,7 +75,8 @@ export class TraceFeed {
     if (frame.kind !== "trace") return;
     this.#live.push(frame);
     // The whole run grows: asked for again, it comes in buckets twice as wide.
-    if (this.#width === "all" && this.#live.length > 2 * POINTS) this.#liveSubscription.change(this.#liveRequest());
+    if (this.#width === "all" && this.#live.length > 2 * POINTS)
+      this.#liveSubscription.change(this.#liveRequest());
     this.#options.onData(beginOfLast(this.#live));
   }
 

@@ -121,9 +121,10 @@ export interface Registration extends Shift {
  *     s     shift                              o, k   offset of each line and one slope, of no interest
  *     ρ     Tukey's biweight, scale from the median residual: what grew or moved in one frame only does not count
  *
- * The reference is interpolated by cubic splines; the gradient is that of the frame, which is not interpolated, so
- * its noise does not favour whole or half pixels. Standard errors are from the sums of residual × gradient over
- * blocks of 16 × 16 pixels, since residuals of neighbouring pixels are not independent.
+ * The reference is interpolated by cubic splines. What the residual is multiplied with is the gradient of the frame,
+ * smoothed, not of the reference: its noise is not that of the reference, and at right angles to its own, so the
+ * shift is drawn neither to whole nor to half pixels. Standard errors are from the sums of residual × gradient
+ * over blocks of 16 × 16 pixels, since residuals of neighbouring pixels are not independent.
  *
  * Undefined where it does not settle. Reference: Baker & Matthews, Int. J. Comput. Vis. 56, 221 (2004), section 3.2.
  */
@@ -131,8 +132,9 @@ export function refineShift(
   spline: Float64Array, reference: Levelled, frame: Levelled, rows: number, cols: number, start: Shift,
 ): Registration | undefined {
   let { row, col } = start;
+  const gradient = smoothGradient(frame.values, rows, cols);
   for (let pass = 0; pass < 60; pass++) {
-    const system = normalEquations(spline, reference, frame, rows, cols, row, col);
+    const system = normalEquations(spline, reference, frame, gradient, rows, cols, row, col);
     if (!system) return undefined;
     const { stepRow, stepCol, row_se, col_se, confidence } = system;
     if (!Number.isFinite(stepRow) || !Number.isFinite(stepCol)) return undefined;
@@ -160,13 +162,13 @@ const BLOCK = 16;
 const TUKEY = 4.685;
 
 function normalEquations(
-  spline: Float64Array, reference: Levelled, frame: Levelled, rows: number, cols: number, row: number, col: number,
+  spline: Float64Array, reference: Levelled, frame: Levelled, gradient: Gradient,
+  rows: number, cols: number, row: number, col: number,
 ): Step | undefined {
-  // One pixel of the rim is kept for the gradient, two for the spline.
-  const top = Math.max(1, Math.ceil(1 - row));
-  const left = Math.max(1, Math.ceil(1 - col));
-  const height = Math.min(rows - 1, Math.floor(rows - 2 - row) + 1) - top;
-  const width = Math.min(cols - 1, Math.floor(cols - 2 - col) + 1) - left;
+  const top = Math.max(RIM, Math.ceil(RIM - row));
+  const left = Math.max(RIM, Math.ceil(RIM - col));
+  const height = Math.min(rows - RIM, Math.floor(rows - 1 - RIM - row) + 1) - top;
+  const width = Math.min(cols - RIM, Math.floor(cols - 1 - RIM - col) + 1) - left;
   if (height < 8 || width < 8) return undefined;
   const seen = interpolated(spline, rows, cols, top + row, left + col, height, width);
 
@@ -194,85 +196,115 @@ function normalEquations(
     }
   }
 
-  // Residual e, gradients a (row) and b (col), column number k: each less its weighted mean over the line.
+  // Residual e, gradient of the frame a (row) and b (col), column number k: each less its weighted mean over the line.
   const e = new Float64Array(n);
   const a = new Float64Array(n);
   const b = new Float64Array(n);
   const k = new Float64Array(n);
-  const { values } = frame;
+  let kk = 0, ke = 0, ka = 0, kb = 0; // prettier-ignore
   for (let r = 0; r < height; r++) {
+    const line = r * width;
+    const inFrame = (top + r) * cols + left;
     let sw = 0, se = 0, sa = 0, sb = 0, sk = 0; // prettier-ignore
-    for (let c = 0, i = r * width; c < width; c++, i++) {
-      const here = (top + r) * cols + left + c;
-      e[i] = residual[i]!;
-      a[i] = (values[here + cols]! - values[here - cols]!) / 2;
-      b[i] = (values[here + 1]! - values[here - 1]!) / 2;
-      k[i] = c / width - 0.5;
-      const w = weight[i]!;
+    for (let c = 0; c < width; c++) {
+      const w = weight[line + c]!;
       sw += w;
-      se += w * e[i]!;
-      sa += w * a[i]!;
-      sb += w * b[i]!;
-      sk += w * k[i]!;
+      se += w * residual[line + c]!;
+      sa += w * gradient.row[inFrame + c]!;
+      sb += w * gradient.col[inFrame + c]!;
+      sk += w * c;
     }
     if (sw === 0) continue;
-    for (let i = r * width; i < (r + 1) * width; i++) {
-      e[i]! -= se / sw;
-      a[i]! -= sa / sw;
-      b[i]! -= sb / sw;
-      k[i]! -= sk / sw;
+    for (let c = 0; c < width; c++) {
+      const i = line + c;
+      e[i] = residual[i]! - se / sw;
+      a[i] = gradient.row[inFrame + c]! - sa / sw;
+      b[i] = gradient.col[inFrame + c]! - sb / sw;
+      k[i] = c - sk / sw;
+      const w = weight[i]! * k[i]!;
+      kk += w * k[i]!;
+      ke += w * e[i]!;
+      ka += w * a[i]!;
+      kb += w * b[i]!;
     }
   }
-  // The slope is taken out of the others, so that a 2 × 2 system is left.
-  let kk = 0, ke = 0, ka = 0, kb = 0; // prettier-ignore
-  for (let i = 0; i < n; i++) {
-    const w = weight[i]! * k[i]!;
-    kk += w * k[i]!;
-    ke += w * e[i]!;
-    ka += w * a[i]!;
-    kb += w * b[i]!;
-  }
-  let aa = 0, ab = 0, bb = 0, ae = 0, be = 0; // prettier-ignore
+  if (!(kk > 0)) return undefined;
+  // The slope is taken out as well, so that 2 × 2 equations are left: A step = -(Σ w a e, Σ w b e), A not symmetric.
+  let aR = 0, aC = 0, bR = 0, bC = 0, ae = 0, be = 0; // prettier-ignore
   const blocksAcross = Math.ceil(width / BLOCK);
   const blocks = new Float64Array(2 * blocksAcross * Math.ceil(height / BLOCK));
-  for (let r = 0, i = 0; r < height; r++) {
-    const line = Math.floor(r / BLOCK) * blocksAcross;
-    for (let c = 0; c < width; c++, i++) {
+  for (let r = 1; r + 1 < height; r++) {
+    const blockLine = Math.floor(r / BLOCK) * blocksAcross;
+    for (let c = 1; c + 1 < width; c++) {
+      const i = r * width + c;
       const w = weight[i]!;
       if (w === 0) continue;
-      if (kk > 0) {
-        e[i]! -= (ke / kk) * k[i]!;
-        a[i]! -= (ka / kk) * k[i]!;
-        b[i]! -= (kb / kk) * k[i]!;
-      }
-      aa += w * a[i]! * a[i]!;
-      ab += w * a[i]! * b[i]!;
-      bb += w * b[i]! * b[i]!;
-      const alongRow = w * a[i]! * e[i]!;
-      const alongCol = w * b[i]! * e[i]!;
-      ae += alongRow;
-      be += alongCol;
-      const block = 2 * (line + Math.floor(c / BLOCK));
-      blocks[block]! += alongRow;
-      blocks[block + 1]! += alongCol;
+      const misfit = e[i]! - (ke / kk) * k[i]!;
+      const alongRow = w * (a[i]! - (ka / kk) * k[i]!);
+      const alongCol = w * (b[i]! - (kb / kk) * k[i]!);
+      const downwards = (seen[i + width]! - seen[i - width]!) / 2;
+      const rightwards = (seen[i + 1]! - seen[i - 1]!) / 2;
+      aR += alongRow * downwards;
+      aC += alongRow * rightwards;
+      bR += alongCol * downwards;
+      bC += alongCol * rightwards;
+      ae += alongRow * misfit;
+      be += alongCol * misfit;
+      const block = 2 * (blockLine + Math.floor(c / BLOCK));
+      blocks[block]! += alongRow * misfit;
+      blocks[block + 1]! += alongCol * misfit;
     }
   }
-  const det = aa * bb - ab * ab;
-  if (!(det > 1e-12 * aa * bb)) return undefined;
+  const det = aR * bC - aC * bR;
+  if (!(det > 1e-6 * Math.abs(aR * bC))) return undefined;
   let raa = 0, rab = 0, rbb = 0; // prettier-ignore
   for (let i = 0; i < blocks.length; i += 2) {
     raa += blocks[i]! ** 2;
     rab += blocks[i]! * blocks[i + 1]!;
     rbb += blocks[i + 1]! ** 2;
   }
-  const variance = (x: number, y: number): number => (x * x * raa + 2 * x * y * rab + y * y * rbb) / (det * det);
+  const se = (x: number, y: number): number => Math.sqrt(x * x * raa + 2 * x * y * rab + y * y * rbb) / det;
   return {
-    stepRow: -(bb * ae - ab * be) / det,
-    stepCol: -(aa * be - ab * ae) / det,
-    row_se: Math.sqrt(variance(bb, -ab)),
-    col_se: Math.sqrt(variance(-ab, aa)),
+    stepRow: -(bC * ae - aC * be) / det,
+    stepCol: -(aR * be - bR * ae) / det,
+    row_se: se(bC, -aC),
+    col_se: se(-bR, aR),
     confidence: correlation(seen, frame, usable, top, left, height, width, cols),
   };
+} // prettier-ignore
+
+/** Pixels of the rim that the gradient does not reach. */
+const RIM = 2;
+
+interface Gradient {
+  readonly row: Float64Array;
+  readonly col: Float64Array;
+}
+
+/** Derivatives over five pixels, smoothed over five across; not at the rim. */
+function smoothGradient(values: Float64Array, rows: number, cols: number): Gradient {
+  const smooth = [1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16];
+  const derive = [-1 / 8, -2 / 8, 0, 2 / 8, 1 / 8];
+  const both = (down: readonly number[], across: readonly number[]): Float64Array => {
+    const lines = new Float64Array(rows * cols);
+    const out = new Float64Array(rows * cols);
+    for (let r = RIM; r < rows - RIM; r++) {
+      for (let c = 0; c < cols; c++) {
+        const i = r * cols + c;
+        lines[i] =
+          down[0]! * values[i - 2 * cols]! + down[1]! * values[i - cols]! + down[2]! * values[i]! +
+          down[3]! * values[i + cols]! + down[4]! * values[i + 2 * cols]!;
+      }
+      for (let c = RIM; c < cols - RIM; c++) {
+        const i = r * cols + c;
+        out[i] =
+          across[0]! * lines[i - 2]! + across[1]! * lines[i - 1]! + across[2]! * lines[i]! +
+          across[3]! * lines[i + 1]! + across[4]! * lines[i + 2]!;
+      }
+    }
+    return out;
+  };
+  return { row: both(derive, smooth), col: both(smooth, derive) };
 } // prettier-ignore
 
 /** Correlation of the reference, as interpolated, with the frame, each less its mean over the line. */

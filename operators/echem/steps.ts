@@ -1,6 +1,6 @@
 import { choice, code, defineOperator, integer, quantity, scalar, type Fields } from "../../runtime/index.ts";
 import {
-  CHARGE, CV_CHARGE, CV_DISCHARGE, DISCHARGE, freshMemory, observe, REST, stateAt, UNKNOWN, WARM_UP, type Memory,
+  CHARGE, CV_CHARGE, CV_DISCHARGE, DISCHARGE, freshMemory, observe, REST, stateAt, UNKNOWN, WARM_UP, type Memory, type StateSettings,
 } from "./current-state.ts"; // prettier-ignore
 
 /**
@@ -33,6 +33,7 @@ const GALVANO = 1,
   RESTING = 3; // BioLogic's mode
 const LAST_INTERVALS = 64;
 const ENOUGH_INTERVALS = 8;
+const MOST_WAITING = 1024;
 const COULOMB_PER_AH = 3600;
 
 /** What has been summed of a step; plain, so that it can be saved. */
@@ -47,8 +48,13 @@ interface Step {
   voltage_Vs: number;
   integrated_s: number;
   charged_s: number;
+  /** Of `charge_C`, what passed over no time that is in `charged_s`; and how many charges were summed. */
+  untimed_C: number;
+  charges: number;
   gaps: number;
   gap_s: number;
+  least_V: number;
+  most_V: number;
   firstVoltage_V: number;
   lastVoltage_V: number;
   lastCurrent_A: number;
@@ -64,6 +70,8 @@ interface Row {
   voltage_V: number;
   /** Charge since the record before, as the cycler measured it; NaN where it says none. */
   dq_C: number;
+  /** The cycler says so. */
+  resting: boolean;
   state: number;
 }
 
@@ -74,7 +82,9 @@ interface State {
   step: Step | undefined;
   /** State of the open step as far as it is known. */
   kind: number;
-  /** Records that wait: for the noise to be known, or for a new state to last. */
+  /** The noise is known, and the first records have been told by it. */
+  told: boolean;
+  /** Records that wait: for that, or for a new state to last. */
   waiting: Row[];
   intervals_s: number[];
   memory: Memory;
@@ -144,10 +154,11 @@ export const steps = defineOperator({
       by === "current"
         ? []
         : COUNTS.filter((name) => name in given && !(name === "ns" && "step_count" in given));
+    const modes = counts.includes("mode");
     const counted = counts.some((name) => name !== "mode");
     const settings = { restCurrent_A: rest_current, cvVoltage_V: cv_voltage };
     let s: State = {
-      index: -1, counts: [], step: undefined, kind: UNKNOWN, waiting: [], intervals_s: [], memory: freshMemory(),
+      index: -1, counts: [], told: false, step: undefined, kind: UNKNOWN, waiting: [], intervals_s: [], memory: freshMemory(),
     }; // prettier-ignore
 
     return {
@@ -160,7 +171,7 @@ export const steps = defineOperator({
             out.steps.add({
               time: s.step.end,
               step_index: s.index,
-              ...summary(s.step, counted ? undefined : s.kind),
+              ...summary(s.step, counted ? kindOf(s.step, settings) : s.kind),
             });
           s.step = undefined;
         };
@@ -175,7 +186,7 @@ export const steps = defineOperator({
           addTo(s.step!, row, s.intervals_s, gap_factor);
           told.time.push(row.time);
           told.step_index.push(s.index);
-          told.kind.push(counted ? kindOf(s.step!) : s.kind);
+          told.kind.push(counted ? kindOf(s.step!, settings) : s.kind);
         };
         const settle = (): void => {
           if (!s.step) open(s.waiting.find(({ state }) => state !== UNKNOWN)?.state ?? UNKNOWN, 0);
@@ -195,42 +206,46 @@ export const steps = defineOperator({
           }
           s.waiting.push(row);
           if (s.waiting.filter(({ state }) => state === row.state).length < min_dwell) return;
-          if (s.step && s.kind === UNKNOWN) s.kind = row.state;
+          if (s.step && s.kind === UNKNOWN && s.step.rows <= WARM_UP) s.kind = row.state;
           else open(row.state, 0);
           settle();
         };
         const tell = (row: Row): void => {
-          row.state = stateAt(s.memory, row.current_A, row.voltage_V, settings);
+          row.state = row.resting ? REST : stateAt(s.memory, row.current_A, row.voltage_V, settings);
         };
 
         for (let i = 0; i < length; i++) {
+          const resting = modes && echem.mode[i] === RESTING;
           const row: Row = {
             time: time[i]!, seconds: seconds[i]!, current_A: current_ampere[i]!, voltage_V: voltage_volt[i]!,
-            dq_C: given["dq"] ? echem.dq[i]! * 3.6 : NaN, state: UNKNOWN,
+            dq_C: given["dq"] ? echem.dq[i]! * 3.6 : NaN, resting, state: resting ? REST : UNKNOWN,
           }; // prettier-ignore
           observe(s.memory, row.current_A);
+          const known = s.memory.rows >= WARM_UP; // else its noise cannot be told yet
           if (counted) {
             const now = counts.map((name) => echem[name][i]!);
             if (!s.step || now.some((value, k) => value !== s.counts[k])) {
-              open(UNKNOWN, given["mode"] ? echem.mode[i]! : 0);
+              open(UNKNOWN, modes ? echem.mode[i]! : 0);
               s.counts = now;
             }
-            if (s.memory.rows >= WARM_UP) tell(row);
+            if (known) tell(row);
             take(row);
-          } else if (s.memory.rows < WARM_UP) s.waiting.push(row);
-          else if (s.memory.rows === WARM_UP && !s.step) {
-            // Now the noise is known: what came before is told by it, in its order.
+          } else if (!known && !s.step) {
+            s.waiting.push(row);
+            if (s.waiting.length >= MOST_WAITING) settle(); // no current was measured in all of them
+          } else if (!s.step && !s.told) {
+            s.told = true;
             for (const early of [...s.waiting.splice(0), row]) {
               tell(early);
               judge(early);
             }
           } else {
-            tell(row);
+            if (known) tell(row);
             judge(row);
           }
         }
         if (upTo === Infinity) {
-          if (s.memory.rows < WARM_UP) s.waiting.forEach(tell);
+          if (!counted && !s.told) s.waiting.forEach(tell);
           if (s.waiting.length) settle();
           close();
         }
@@ -253,7 +268,7 @@ export const steps = defineOperator({
 
 const freshStep = (mode: number): Step => ({
   start: 0n, end: 0n, end_s: NaN, duration_s: 0, rows: 0, charge_C: 0, energy_J: 0, voltage_Vs: 0, integrated_s: 0,
-  charged_s: 0, gaps: 0, gap_s: 0, firstVoltage_V: NaN, lastVoltage_V: NaN, lastCurrent_A: NaN, mode, told: {},
+  charged_s: 0, untimed_C: 0, charges: 0, gaps: 0, gap_s: 0, least_V: Infinity, most_V: -Infinity, firstVoltage_V: NaN, lastVoltage_V: NaN, lastCurrent_A: NaN, mode, told: {},
 }); // prettier-ignore
 
 function addTo(step: Step, row: Row, intervals_s: number[], gapFactor: number): void {
@@ -263,10 +278,8 @@ function addTo(step: Step, row: Row, intervals_s: number[], gapFactor: number): 
     step.start = row.time;
     step.firstVoltage_V = voltage_V;
     // The cycler's dq of the first record passed since the record before, when the step had begun.
-    if (Number.isFinite(dq_C)) {
-      step.charge_C += dq_C;
-      if (Number.isFinite(voltage_V)) step.energy_J += voltage_V * dq_C;
-    }
+    addUntimed(step, dq_C);
+    if (Number.isFinite(voltage_V * dq_C)) step.energy_J += voltage_V * dq_C;
   } else {
     const dt_s = seconds - step.end_s;
     step.duration_s += dt_s;
@@ -279,13 +292,22 @@ function addTo(step: Step, row: Row, intervals_s: number[], gapFactor: number): 
       step.gap_s += dt_s;
     } else integrate(step, row, dt_s);
     // Over a gap the cycler went on measuring charge, even if it recorded nothing.
-    if (gap && Number.isFinite(dq_C)) step.charge_C += dq_C;
+    if (gap) addUntimed(step, dq_C);
   }
   step.rows++;
+  if (voltage_V < step.least_V) step.least_V = voltage_V;
+  if (voltage_V > step.most_V) step.most_V = voltage_V;
   step.end = row.time;
   step.end_s = seconds;
   step.lastVoltage_V = voltage_V;
   step.lastCurrent_A = current_A;
+}
+
+function addUntimed(step: Step, charge_C: number): void {
+  if (!Number.isFinite(charge_C)) return;
+  step.charge_C += charge_C;
+  step.untimed_C += charge_C;
+  step.charges++;
 }
 
 function integrate(step: Step, { current_A, voltage_V, dq_C }: Row, dt_s: number): void {
@@ -298,6 +320,7 @@ function integrate(step: Step, { current_A, voltage_V, dq_C }: Row, dt_s: number
   const charge_C = measured ? dq_C : ((current_A + step.lastCurrent_A) / 2) * dt_s;
   if (!Number.isFinite(charge_C)) return;
   step.charge_C += charge_C;
+  step.charges++;
   step.charged_s += dt_s;
   const energy_J = measured
     ? mean_V * dq_C
@@ -306,38 +329,40 @@ function integrate(step: Step, { current_A, voltage_V, dq_C }: Row, dt_s: number
 }
 
 /** What a step of the cycler's is: by its mode where it says one, else by most of its records. */
-function kindOf({ mode, charge_C, told }: Step): number {
+function kindOf({ mode, charge_C, told, least_V, most_V }: Step, { cvVoltage_V }: StateSettings): number {
   if (mode === RESTING) return REST;
-  const most = Object.entries(told).reduce(
-    (best, [kind, n]) => (n > (told[best] ?? 0) ? Number(kind) : best),
-    UNKNOWN,
-  );
-  if (mode !== GALVANO && mode !== POTENTIO) return most;
-  if (charge_C === 0) return most;
-  if (mode === POTENTIO) return charge_C > 0 ? CV_CHARGE : CV_DISCHARGE;
-  return charge_C > 0 ? CHARGE : DISCHARGE;
+  let most = UNKNOWN;
+  for (const kind in told) if (told[kind]! > (told[most] ?? 0)) most = Number(kind);
+  if ((mode !== GALVANO && mode !== POTENTIO) || charge_C === 0) return most;
+  // Potentiostatic is also what sweeps the voltage.
+  const held = mode === POTENTIO && most_V - least_V <= 5 * cvVoltage_V;
+  return charge_C > 0 ? (held ? CV_CHARGE : CHARGE) : held ? CV_DISCHARGE : DISCHARGE;
 }
 
-function summary(
-  step: Step,
-  known: number | undefined,
-): Record<string, number | bigint> & Record<"start", bigint> {
-  const kind = known ?? kindOf(step);
+/** Charge, discharge or neither, whether at constant voltage or not. */
+const directionOf = (kind: number): number =>
+  kind === CV_CHARGE ? CHARGE : kind === CV_DISCHARGE ? DISCHARGE : kind;
+
+function summary(step: Step, kind: number) {
   const told = Object.values(step.told).reduce((sum, n) => sum + n, 0);
+  const agreeing = Object.entries(step.told).reduce(
+    (sum, [one, n]) => (directionOf(Number(one)) === directionOf(kind) ? sum + n : sum),
+    0,
+  );
   const { charged_s, integrated_s } = step;
   return {
     kind,
     start: step.start,
     duration: step.duration_s,
     rows: step.rows,
-    charge_ampere_hour: charged_s > 0 ? step.charge_C / COULOMB_PER_AH : NaN,
-    energy_watt_hour: charged_s > 0 ? step.energy_J / COULOMB_PER_AH : NaN,
+    charge_ampere_hour: step.charges > 0 ? step.charge_C / COULOMB_PER_AH : NaN,
+    energy_watt_hour: step.charges > 0 ? step.energy_J / COULOMB_PER_AH : NaN,
     mean_voltage_volt: integrated_s > 0 ? step.voltage_Vs / integrated_s : step.lastVoltage_V,
-    mean_current_ampere: charged_s > 0 ? step.charge_C / charged_s : step.lastCurrent_A,
+    mean_current_ampere: charged_s > 0 ? (step.charge_C - step.untimed_C) / charged_s : step.lastCurrent_A,
     start_voltage_volt: step.firstVoltage_V,
     end_voltage_volt: step.lastVoltage_V,
     gaps: step.gaps,
     gap_duration: step.gap_s,
-    agreement: told > 0 ? (step.told[kind] ?? 0) / told : NaN,
+    agreement: told > 0 ? agreeing / told : NaN,
   };
 }

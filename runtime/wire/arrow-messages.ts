@@ -2,7 +2,7 @@
  * Arrow's encapsulated IPC messages one by one: the schema once, then record batches without it.
  * Also runs in the browser.
  */
-import { DataType, RecordBatchReader, RecordBatchStreamWriter, type RecordBatch } from "apache-arrow";
+import { DataType, RecordBatchReader, RecordBatchStreamWriter, type RecordBatch, type Schema } from "apache-arrow";
 import type { NumericArray } from "./schema.ts";
 
 /** A schema message and a record-batch message that follows it; `schema` is the same bytes for the same schema. */
@@ -11,24 +11,33 @@ export interface ArrowMessages {
   readonly batch: Uint8Array;
 }
 
+const schemas = new WeakMap<Schema, Uint8Array>();
+
+/** Writes batches without the schema before them, which is half of the work where batches are small. */
+class BatchWriter extends RecordBatchStreamWriter {
+  protected override _writeSchema(): this {
+    return this;
+  }
+}
+
 export function toArrowMessages(batch: RecordBatch): ArrowMessages {
+  let schema = schemas.get(batch.schema);
+  if (!schema) {
+    const writer = new RecordBatchStreamWriter();
+    writer.reset(undefined, batch.schema);
+    schema = writer.toUint8Array(true);
+    schemas.set(batch.schema, schema);
+  }
   // A new writer each time: one that is kept holds 60 bytes a batch for ever.
-  const writer = new RecordBatchStreamWriter();
+  const writer = new BatchWriter();
   writer.write(batch);
-  const bytes = writer.toUint8Array(true);
-  const end = messageLength(bytes);
-  return { schema: bytes.subarray(0, end), batch: bytes.subarray(end) };
+  return { schema, batch: writer.toUint8Array(true) };
 }
 
 /** Reads a record-batch message; its columns are views on the message where that begins at a multiple of 8. */
 export function fromArrowMessages(schema: Uint8Array, batch: Uint8Array): RecordBatch {
   for (const read of RecordBatchReader.from([schema, batch])) return read;
   throw new RangeError(`an Arrow message of ${batch.byteLength} bytes holds no record batch`);
-}
-
-/** Continuation mark, length of the metadata, metadata; a schema has no body. */
-function messageLength(bytes: Uint8Array): number {
-  return 8 + new DataView(bytes.buffer, bytes.byteOffset).getInt32(4, true);
 }
 
 /** What a record batch's columns are in typed arrays: numbers (n, or n × size of an image), lists, texts. */

@@ -40,7 +40,8 @@ export async function openArchive(path: string): Promise<Archive> {
   });
   try {
     const { size } = await file.stat();
-    const places = await readDirectory(path, file, size);
+    const blocks = new Blocks(file, size);
+    const places = await readDirectory(path, blocks, size);
     return {
       path,
       names: { [Symbol.iterator]: () => places.keys() },
@@ -48,7 +49,7 @@ export async function openArchive(path: string): Promise<Archive> {
       read: async (name) => {
         const place = places.get(name);
         if (!place) throw new SourceError(`${path}: has no entry ${name}`);
-        return readEntry(path, file, name, place);
+        return readEntry(path, blocks, name, place);
       },
       close: () => file.close(),
     };
@@ -58,11 +59,11 @@ export async function openArchive(path: string): Promise<Archive> {
   }
 }
 
-async function readDirectory(path: string, file: FileHandle, size: number): Promise<Map<string, Place>> {
+async function readDirectory(path: string, blocks: Blocks, size: number): Promise<Map<string, Place>> {
   if (size === 0) throw new SourceError(`${path}: is empty (0 bytes); copy it again`);
   const places = new Map<string, Place>();
   try {
-    const zip = await fromRandomAccessReaderPromise(new BlockReader(file, size), size, { autoClose: false });
+    const zip = await fromRandomAccessReaderPromise(new BlockReader(blocks), size, { autoClose: false });
     for await (const entry of zip.eachEntry()) {
       if (entry.fileName.endsWith("/")) continue;
       if (entry.generalPurposeBitFlag & ENCRYPTED)
@@ -88,17 +89,17 @@ async function readDirectory(path: string, file: FileHandle, size: number): Prom
   return places;
 }
 
-async function readEntry(path: string, file: FileHandle, name: string, place: Place): Promise<Buffer> {
+async function readEntry(path: string, blocks: Blocks, name: string, place: Place): Promise<Buffer> {
   const wrong = (what: string, cause?: unknown): SourceError =>
     new SourceError(`${path}: entry ${name} at byte ${place.at} ${what}`, { cause });
   if (place.size > MAX_ENTRY_BYTES)
     throw wrong(`says that it holds ${place.size} bytes, which no force curve has`);
   // One read takes the local header with the data behind it; only an unusually long header needs a second.
-  let bytes = await readAt(file, place.at, LOCAL_HEADER_BYTES + name.length * 3 + 256 + place.packed);
+  let bytes = await blocks.read(place.at, LOCAL_HEADER_BYTES + name.length * 3 + 256 + place.packed);
   if (bytes.length < LOCAL_HEADER_BYTES || bytes.readUInt32LE(0) !== 0x04034b50)
     throw wrong("does not begin where the directory says");
   const start = LOCAL_HEADER_BYTES + bytes.readUInt16LE(26) + bytes.readUInt16LE(28);
-  if (start + place.packed > bytes.length) bytes = await readAt(file, place.at, start + place.packed);
+  if (start + place.packed > bytes.length) bytes = await blocks.read(place.at, start + place.packed);
   if (start + place.packed > bytes.length)
     throw wrong(`ends after ${bytes.length - start} of ${place.packed} bytes`);
   const packed = bytes.subarray(start, start + place.packed);
@@ -117,29 +118,54 @@ async function readEntry(path: string, file: FileHandle, name: string, place: Pl
   return data;
 }
 
-async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length);
-  let filled = 0;
-  while (filled < length) {
-    const { bytesRead } = await file.read(buffer, filled, length - filled, position + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return buffer.subarray(0, filled);
-}
-
-/** Serves yauzl's two small reads per entry out of one block: a map has hundreds of thousands of entries. */
-class BlockReader extends RandomAccessReader {
-  static readonly #block = 1 << 18;
+/**
+ * Reads through one block of 256 KiB: a map has hundreds of thousands of small entries, one behind the other.
+ */
+class Blocks {
+  static readonly #size = 1 << 18;
   readonly #file: FileHandle;
-  readonly #size: number;
+  readonly #fileSize: number;
   #start = 0;
   #bytes: Buffer = Buffer.alloc(0);
 
-  constructor(file: FileHandle, size: number) {
-    super();
+  constructor(file: FileHandle, fileSize: number) {
     this.#file = file;
-    this.#size = size;
+    this.#fileSize = fileSize;
+  }
+
+  /** These bytes where the block has them. */
+  held(position: number, length: number): Buffer | undefined {
+    const at = position - this.#start;
+    const end = Math.min(length, this.#fileSize - position);
+    return at >= 0 && at + end <= this.#bytes.length ? this.#bytes.subarray(at, at + end) : undefined;
+  }
+
+  /** Fewer bytes than asked for only at the end of the file. */
+  async read(position: number, length: number): Promise<Buffer> {
+    const held = this.held(position, length);
+    if (held) return held;
+    const buffer = Buffer.allocUnsafe(
+      Math.max(0, Math.min(this.#fileSize - position, Math.max(length, Blocks.#size))),
+    );
+    let filled = 0;
+    while (filled < buffer.length) {
+      const { bytesRead } = await this.#file.read(buffer, filled, buffer.length - filled, position + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    this.#start = position;
+    this.#bytes = buffer.subarray(0, filled);
+    return this.#bytes.subarray(0, Math.min(filled, length));
+  }
+}
+
+/** Serves yauzl's two small reads per entry out of a block. */
+class BlockReader extends RandomAccessReader {
+  readonly #blocks: Blocks;
+
+  constructor(blocks: Blocks) {
+    super();
+    this.#blocks = blocks;
   }
 
   override read(
@@ -149,20 +175,14 @@ class BlockReader extends RandomAccessReader {
     position: number,
     callback: (error: Error | null, bytes?: number) => void,
   ): void {
-    if (position >= this.#start && position + length <= this.#start + this.#bytes.length) {
-      this.#bytes.copy(buffer, offset, position - this.#start, position - this.#start + length);
-      callback(null, length);
-      return;
+    const held = this.#blocks.held(position, length);
+    if (held) callback(null, held.copy(buffer, offset));
+    else {
+      this.#blocks.read(position, length).then(
+        (bytes) => callback(null, bytes.copy(buffer, offset)),
+        (error: Error) => callback(error),
+      );
     }
-    const end = Math.min(this.#size, position + Math.max(length, BlockReader.#block));
-    readAt(this.#file, position, end - position).then(
-      (bytes) => {
-        this.#start = position;
-        this.#bytes = bytes;
-        callback(null, bytes.copy(buffer, offset, 0, length));
-      },
-      (error: Error) => callback(error),
-    );
   }
 
   override close(callback: (error?: Error | null) => void): void {

@@ -197,8 +197,8 @@ export function instrumentPlans(options: InstrumentOptions): Record<PortName, ()
   }; // prettier-ignore
 }
 
-/** Where the axis of rotation falls: in the middle, but for a little that nobody aligned; pixel i reaches from i to i + 1. */
-export const rotationAxis = (columns: number): number => columns / 2 + 0.75;
+/** Column that the axis of rotation falls on: in the middle, but for a little that nobody aligned; pixel i is centred on i. */
+export const rotationAxis = (columns: number): number => (columns - 1) / 2 + 0.75;
 
 /** White and 1/f noise, through a converter of 16 bits. */
 function cycler({ largestCurrent_A }: InstrumentOptions, noise: Random): InstrumentPlan["record"] {
@@ -304,7 +304,7 @@ function tomograph(options: InstrumentOptions, sample: Random, noise: Random): I
     const key = k < DARKS ? 2 : k < DARKS + FLATS ? 1 : 0;
     const angle_deg = key === 0 ? (k - DARKS - FLATS) * angleStep_deg : 0;
     const flicker = 1 + FLICKER * noise.normal();
-    const axis = rotationAxis(columns) + world.stageDrift_px;
+    const axis = rotationAxis(columns) + 0.5 + world.stageDrift_px; // lineIntegrals counts from the edge
     const p = key === 0
       ? lineIntegrals(phantom, bubbleSpheres(world.bubbles), (angle_deg * Math.PI) / 180, axis, rows, columns)
       : undefined; // prettier-ignore

@@ -11,10 +11,11 @@ const MONOLAYER_C_per_m2 = 2.1 * areaRatio(GRAPHITE);
 /**
  * Plating (positive) and stripping of lithium on graphite, per area of the sheet [A/m²].
  *
- *     i = a F k c_e (e^(−0.65 Fφ/RT) − s e^(0.35 Fφ/RT) …)
+ *     i = s a F k c_e (e^(−0.65 Fφ/RT) − e^(0.35 Fφ/RT))
  *
  *     φ  potential of the anode against Li/Li⁺ [V]
- *     s  share of the surface that still has lithium to strip [1]
+ *     a  true area over that of the sheet [1]
+ *     s  1 below 0 V; above, the share of the surface that still has lithium to strip [1]
  *
  * Metallic lithium has unit activity, so the net current is zero at φ = 0; above it only what is there can leave.
  *

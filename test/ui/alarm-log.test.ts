@@ -39,6 +39,13 @@ test("a new epoch goes on; an old one that comes late is passed over; the log is
   expect(log.take("a", rows([0], 5, 0))).toBe(false);
   log.take("a", rows([0], 0, 2));
   expect(log.standing).toEqual([]);
-  log.take("a", rows(Array.from({ length: 5000 }, (_, i) => (i % 2) * 2), 1, 2));
+  log.take(
+    "a",
+    rows(
+      Array.from({ length: 5000 }, (_, i) => (i % 2) * 2),
+      1,
+      2,
+    ),
+  );
   expect(log.onsets).toHaveLength(1000);
 });

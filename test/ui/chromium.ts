@@ -12,7 +12,9 @@ const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 
 export function launch(): Promise<Browser> {
   if (!existsSync(CHROMIUM)) {
-    throw new Error(`No Chromium at ${CHROMIUM}: install it (apt-get install chromium), or set CHROMIUM to where it is.`);
+    throw new Error(
+      `No Chromium at ${CHROMIUM}: install it (apt-get install chromium), or set CHROMIUM to where it is.`,
+    );
   }
   return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
 }

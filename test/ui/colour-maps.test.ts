@@ -32,11 +32,14 @@ test("limits pass over the odd hot pixel and over what was not measured", () => 
 
 test("what is not measured stays transparent, and everything else is opaque", () => {
   fc.assert(
-    fc.property(fc.array(fc.oneof(fc.constant(NaN), fc.double({ min: -5, max: 5, noNaN: true })), { minLength: 1 }), (values) => {
-      const pixels = new Uint32Array(values.length);
-      paint(values, pixels, { map: "viridis", limits: { low: -1, high: 1 }, log: false });
-      values.forEach((value, i) => expect(pixels[i]! >>> 24).toBe(Number.isNaN(value) ? 0 : 255));
-    }),
+    fc.property(
+      fc.array(fc.oneof(fc.constant(NaN), fc.double({ min: -5, max: 5, noNaN: true })), { minLength: 1 }),
+      (values) => {
+        const pixels = new Uint32Array(values.length);
+        paint(values, pixels, { map: "viridis", limits: { low: -1, high: 1 }, log: false });
+        values.forEach((value, i) => expect(pixels[i]! >>> 24).toBe(Number.isNaN(value) ? 0 : 255));
+      },
+    ),
     { seed: 5 },
   );
 });

@@ -2,7 +2,16 @@
  * A stand-in for the client library: a made-up cell whose every value is a formula of time, so that any span can
  * be asked for and two runs are alike. Time moves by `advance` alone.
  */
-import type { Client, Connection, Frame, Ms, Request, StreamEntry, StreamHealth, Subscription } from "../../ui/client/types.ts";
+import type {
+  Client,
+  Connection,
+  Frame,
+  Ms,
+  Request,
+  StreamEntry,
+  StreamHealth,
+  Subscription,
+} from "../../ui/client/types.ts";
 import { code, curve, image, scalar, type Fields, type Schema } from "../../runtime/wire/schema.ts";
 
 export const START: Ms = Date.UTC(2026, 10, 22, 10, 15, 0);
@@ -145,10 +154,12 @@ function slice(time: Ms, onset: Ms): Float32Array {
       const r = Math.hypot(x, y);
       let value = r > 0.95 ? 0 : r > 0.88 ? 0.032 : 0.008;
       if (r < 0.88) {
-        if (Math.abs(y + 0.28) < 0.14 + layer) value = 0.021 + 0.004 * noise((row >> 2) * 977 + (col >> 2), 9);
+        if (Math.abs(y + 0.28) < 0.14 + layer)
+          value = 0.021 + 0.004 * noise((row >> 2) * 977 + (col >> 2), 9);
         if (Math.abs(y - 0.3) < 0.1) value = 0.026 + 0.002 * noise((row >> 1) * 613 + (col >> 1), 10);
         for (let b = 0; b < bubbles; b++) {
-          if (Math.hypot(x + 0.5 - b * 0.22, y - 0.02 - 0.06 * noise(b, 11)) < 0.05 + 0.008 * (bubbles - b)) value = 0.0005;
+          if (Math.hypot(x + 0.5 - b * 0.22, y - 0.02 - 0.06 * noise(b, 11)) < 0.05 + 0.008 * (bubbles - b))
+            value = 0.0005;
         }
       }
       data[row * SLICE + col] = value + 0.0016 * noise(row * SLICE + col + time, 13);
@@ -162,7 +173,11 @@ function relief(time: Ms): Float32Array {
   const grow = 1 + 0.4 * soc(time);
   for (let i = 0; i < data.length; i++) {
     const [x, y] = [(i % MAP) / MAP, Math.floor(i / MAP) / MAP];
-    data[i] = grow * 5e-9 * (Math.sin(9 * x + 2 * y) * Math.cos(7 * y - x) + 0.4 * Math.sin(31 * x) * Math.sin(27 * y)) + 2e-10 * noise(i + time, 14);
+    data[i] =
+      grow *
+        5e-9 *
+        (Math.sin(9 * x + 2 * y) * Math.cos(7 * y - x) + 0.4 * Math.sin(31 * x) * Math.sin(27 * y)) +
+      2e-10 * noise(i + time, 14);
   }
   return data;
 }
@@ -200,7 +215,11 @@ export class FakeClient implements Client {
   connection: Connection = { state: "open", mode: "simulated", speed: 60, latency_ms: 4 };
   catalogue: ReadonlyMap<string, StreamEntry> = new Map();
   health: readonly StreamHealth[] = [];
-  readonly manifest = { name: "li-symmetric", directory: "runs/2026-11-22T10-15-00_li-symmetric", experiment: { cell: "cell 7" } };
+  readonly manifest = {
+    name: "li-symmetric",
+    directory: "runs/2026-11-22T10-15-00_li-symmetric",
+    experiment: { cell: "cell 7" },
+  };
   now: Ms;
   /** Requests so far, for tests. */
   readonly asked: Request[] = [];
@@ -301,7 +320,10 @@ export class FakeClient implements Client {
     const [from, to] = this.#span(request);
     const { from: asked } = request;
     if (first) {
-      open.width = Math.max(1, ((request.to === "live" && asked < 0 ? -asked : to - from) || 1) / (request.maxPoints! - 1));
+      open.width = Math.max(
+        1,
+        ((request.to === "live" && asked < 0 ? -asked : to - from) || 1) / (request.maxPoints! - 1),
+      );
       open.next = Math.floor(from / open.width);
     }
     const end = Math.floor(to / open.width) + 1;
@@ -309,11 +331,17 @@ export class FakeClient implements Client {
     const time = Float64Array.from({ length: n }, (_, i) => (open.next + i + 0.5) * open.width);
     const columns: Record<string, { min: Float64Array; max: Float64Array; count: Uint32Array }> = {};
     for (const column of request.columns ?? Object.keys(made.schema.fields)) {
-      const [min, max, count] = [new Float64Array(n).fill(NaN), new Float64Array(n).fill(NaN), new Uint32Array(n)];
+      const [min, max, count] = [
+        new Float64Array(n).fill(NaN),
+        new Float64Array(n).fill(NaN),
+        new Uint32Array(n),
+      ];
       for (let i = 0; i < n; i++) {
         const begin = (open.next + i) * open.width;
         const a = Math.ceil((Math.max(begin, START) - START) / made.interval);
-        const b = Math.ceil((Math.min((open.next + i + 1) * open.width, this.now + 1) - START) / made.interval);
+        const b = Math.ceil(
+          (Math.min((open.next + i + 1) * open.width, this.now + 1) - START) / made.interval,
+        );
         const stride = Math.max(1, Math.floor((b - a) / 20)); // 20 rows of a bucket stand for all
         for (let row = a; row < b; row += stride) {
           const t = START + row * made.interval;
@@ -335,10 +363,17 @@ export class FakeClient implements Client {
     if (!first && request.to !== "live") return;
     const [from, to] = this.#span(request);
     const last = Math.floor((to - START) / made.interval);
-    const begin = request.lossless ? (first ? Math.ceil((from - START) / made.interval) : open.row + 1) : last;
+    const begin = request.lossless
+      ? first
+        ? Math.ceil((from - START) / made.interval)
+        : open.row + 1
+      : last;
     if (last < begin || (!first && last <= open.row)) return;
     open.row = last;
-    const time = Float64Array.from({ length: last - begin + 1 }, (_, i) => START + (begin + i) * made.interval);
+    const time = Float64Array.from(
+      { length: last - begin + 1 },
+      (_, i) => START + (begin + i) * made.interval,
+    );
     const columns: Record<string, unknown> = {};
     for (const name of request.columns ?? Object.keys(made.schema.fields)) {
       const field = made.schema.fields[name]!;

@@ -31,7 +31,10 @@ test("before the first row it waits; before the interval is learnt nothing is la
 test("event time goes on at the speed of the run, and stops with the connection", () => {
   let now = 0;
   const catalogue = new Map([["a.b", { state: "active", derived: false }]]) as never;
-  const client = { connection: { state: "open", mode: "simulated", speed: 60, latency_ms: 1 } as never, catalogue };
+  const client = {
+    connection: { state: "open", mode: "simulated", speed: 60, latency_ms: 1 } as never,
+    catalogue,
+  };
   const clock = new EventClock(client, () => now);
   clock.see(5000);
   now = 10;

@@ -16,8 +16,17 @@ function entry(stream: string, fields: Fields, rest: Partial<StreamEntry> = {}):
 
 test("the demo's streams make the page", () => {
   const choice = choose(new FakeClient().catalogue);
-  expect(choice.panels.map(({ title }) => title)).toEqual(["voltage, current", "modulus", "gas fraction", "thickness", "force"]);
-  expect(choice.panels[1]!.traces[0]).toMatchObject({ error: "modulus_se", band: ["modulus_low", "modulus_high"] });
+  expect(choice.panels.map(({ title }) => title)).toEqual([
+    "voltage, current",
+    "modulus",
+    "gas fraction",
+    "thickness",
+    "force",
+  ]);
+  expect(choice.panels[1]!.traces[0]).toMatchObject({
+    error: "modulus_se",
+    band: ["modulus_low", "modulus_high"],
+  });
   expect(choice.more.map(({ id }) => id)).toContain("gauge.stack/pressure");
   expect(choice.images.map(({ title }) => title)).toEqual(["slice", "topography", "modulus map"]);
   expect(choice.moreImages.map(({ id }) => id)).toEqual(["xrm.frames/data"]);
@@ -34,7 +43,9 @@ test("names of nodes do not matter, and the truth of a simulation is not shown a
     ]),
   );
   expect(choice.panels.map(({ id }) => id)).toEqual(["kettle.out/ewe+kettle.out/i"]);
-  expect(sourcesOf(new Map([entry("a.truth", {}), entry("b.x", {}), entry("c.y", {}), entry("c.z", {})]))).toEqual([
+  expect(
+    sourcesOf(new Map([entry("a.truth", {}), entry("b.x", {}), entry("c.y", {}), entry("c.z", {})])),
+  ).toEqual([
     { stream: "b.x", name: "b" },
     { stream: "c.y", name: "y" },
     { stream: "c.z", name: "z" },
@@ -44,7 +55,10 @@ test("names of nodes do not matter, and the truth of a simulation is not shown a
 test("a joined stream that carries everything along does not displace the cycler", () => {
   const echem = { voltage_volt: scalar("V"), current_ampere: scalar("A") };
   const choice = choose(
-    new Map([entry("a-join.out", { ...echem, modulus: scalar("Pa") }, { derived: true }), entry("z.echem", echem)]),
+    new Map([
+      entry("a-join.out", { ...echem, modulus: scalar("Pa") }, { derived: true }),
+      entry("z.echem", echem),
+    ]),
   );
   expect(choice.voltage?.stream).toBe("z.echem");
   expect(choice.modulus?.stream).toBe("a-join.out");
@@ -63,6 +77,12 @@ test("radiographs alone are shown, force curves without a fit too, and no stream
     ]),
   );
   expect(choice.images.map(({ id }) => id)).toEqual(["x.frames/data"]);
-  expect(choice.curve).toEqual({ id: "afm.curves/force", title: "force curve", stream: "afm.curves", x: "height", y: "force" });
+  expect(choice.curve).toEqual({
+    id: "afm.curves/force",
+    title: "force curve",
+    stream: "afm.curves",
+    x: "height",
+    y: "force",
+  });
   expect(choose(new Map())).toMatchObject({ panels: [], more: [], images: [], scores: [], curve: undefined });
 });

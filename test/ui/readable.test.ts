@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { metres, readableNumber, readableQuantity, readableUnit, roundLength } from "../../ui/readable-numbers.ts";
+import {
+  metres,
+  readableNumber,
+  readableQuantity,
+  readableUnit,
+  roundLength,
+} from "../../ui/readable-numbers.ts";
 import { duration, timeLabels, timeOfDay } from "../../ui/readable-times.ts";
 
 describe("numbers", () => {
@@ -36,7 +42,12 @@ describe("numbers", () => {
   });
 
   test("a scale bar is a round length", () => {
-    expect([0.9e-6, 4.9e-8, 5.1e-8, 1e-3].map((n) => roundLength(n).toPrecision(1))).toEqual(["5e-7", "2e-8", "5e-8", "0.001"]);
+    expect([0.9e-6, 4.9e-8, 5.1e-8, 1e-3].map((n) => roundLength(n).toPrecision(1))).toEqual([
+      "5e-7",
+      "2e-8",
+      "5e-8",
+      "0.001",
+    ]);
   });
 });
 

@@ -65,7 +65,11 @@ describe("a time axis", () => {
   });
 
   test("keeps what lies under the cursor where it is when it magnifies, forwards and back", () => {
-    const span = fc.tuple(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 1, max: 1000 }), fc.double({ min: 0.05, max: 0.95, noNaN: true }));
+    const span = fc.tuple(
+      fc.integer({ min: 0, max: 1000 }),
+      fc.integer({ min: 1, max: 1000 }),
+      fc.double({ min: 0.05, max: 0.95, noNaN: true }),
+    );
     fc.assert(
       fc.property(span, ([from_s, width_s, share]) => {
         const axis = axisAt(1e9);

@@ -6,7 +6,13 @@ import { TraceBuffer } from "../../ui/trace-buffer.ts";
 function frame(time: number[], values: number[], reset = false): TraceFrame {
   const v = Float64Array.from(values);
   const count = Uint32Array.from(values, (x) => Number(!Number.isNaN(x)));
-  return { kind: "trace", time: Float64Array.from(time), columns: { v: { min: v, max: v, count } }, reset, dropped: 0 };
+  return {
+    kind: "trace",
+    time: Float64Array.from(time),
+    columns: { v: { min: v, max: v, count } },
+    reset,
+    dropped: 0,
+  };
 }
 
 const held = (buffer: TraceBuffer) => [...buffer.time.subarray(0, buffer.length)];

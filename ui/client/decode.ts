@@ -7,10 +7,10 @@ import { toInt64, type CatalogueEntry, type Header, type StreamPosition } from "
 import type { Schema } from "../../runtime/wire/schema.ts";
 import type { Ms, RowsFrame, StreamEntry, TraceFrame } from "./types.ts";
 
-/** ns to ms; a double keeps a quarter of a µs. NaN where there is no time. */
+/** ns to ms; a double keeps a quarter of a µs, and whole ms exactly. NaN where there is no time. */
 export function toMs(time_ns: bigint | number | null | undefined): Ms {
   const exact = toInt64(time_ns);
-  return exact === undefined ? NaN : Number(exact) / 1e6;
+  return exact === undefined ? NaN : Number(exact / 1_000_000n) + Number(exact % 1_000_000n) / 1e6;
 }
 
 /** ms to ns, by whole µs. Not finite: as far back, or as far on, as there is. */
@@ -19,11 +19,19 @@ export function toNs(time_ms: Ms): bigint {
   return time_ms > 0 ? 2n ** 63n - 1n : 0n;
 }
 
-/** Through the two 32-bit halves, forty times faster than through bigints. */
+/** The same for many times, through their two 32-bit halves; the upper changes every four seconds. */
 export function timesToMs(time: BigInt64Array): Float64Array {
   const halves = new Int32Array(time.buffer, time.byteOffset, time.length * 2);
   const ms = new Float64Array(time.length);
-  for (let i = 0; i < time.length; i++) ms[i] = (halves[2 * i + 1]! * 4294967296 + (halves[2 * i]! >>> 0)) / 1e6;
+  let [high, whole_ms, rest_ns] = [NaN, 0, 0];
+  for (let i = 0; i < time.length; i++) {
+    if (halves[2 * i + 1] !== high) {
+      high = halves[2 * i + 1]!;
+      rest_ns = (high * 4294967296) % 1e6;
+      whole_ms = Math.round((high * 4294967296 - rest_ns) / 1e6);
+    }
+    ms[i] = whole_ms + (rest_ns + (halves[2 * i]! >>> 0)) / 1e6;
+  }
   return ms;
 }
 
@@ -38,7 +46,7 @@ export function rowsFrame(header: Header, arrowSchema: Uint8Array, body: Uint8Ar
 /** Buckets as a frame; their times are their centres. */
 export function traceFrame(block: BucketBlock, names: readonly string[], reset: boolean, dropped: number): TraceFrame {
   const n = block.columns[0]?.count.length ?? 0;
-  const first = Number(block.first * block.width) / 1e6;
+  const first = toMs(block.first * block.width);
   const width = Number(block.width) / 1e6;
   const time = Float64Array.from({ length: n }, (_, i) => first + (i + 0.5) * width);
   const columns = Object.fromEntries(names.map((name, c) => [name, block.columns[c]!]));

@@ -85,7 +85,7 @@ describe("ground truth", () => {
 describe("the baseline", () => {
   test("is the median and 1.4826 MAD of the first samples; outliers do not move it", () => {
     const { onset } = run([1, 2, 3, 4, 5, 6, 7, 8, 9, 1e9, 5], { baseline_rows: 10 });
-    expect([...onset.z.slice(0, 10)].every(Number.isNaN)).toBe(true);
+    expect(onset.z.slice(0, 10).every(Number.isNaN)).toBe(true);
     expect(onset.baseline_center[10]).toBe(5.5);
     expect(onset.baseline_scale[10]).toBeCloseTo(1.4826 * 2.5, 12);
     expect(onset.z[10]).toBeCloseTo(-0.5 / (1.4826 * 2.5), 12);

@@ -30,5 +30,5 @@ for (;;) {
     recorder.append(makeBatch({ stream, epoch: 0, row, columns, schema, watermark: time[rows - 1], state: "active" }), { derived });
   }
   row += rows;
-  if (recorder.pendingBytes > 1_000_000) await new Promise((resolve) => setImmediate(resolve));
+  while (recorder.pendingBytes > 1_000_000) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,0 +1,118 @@
+/**
+ * Rows per second through five operators, each of which reads or rewrites one of nine float64 columns, with
+ * watermarks, row numbers, credit and counters on. Baseline: the same arithmetic on the same columns through bare
+ * RxJS `map`, in the same process.
+ */
+import { map, Subject } from "rxjs";
+import { defineOperator, defineSource, integer, Run, scalar, wire, type Columns, type Fields, type SourceItem } from "../runtime/index.ts";
+import type { Measured } from "./measure.ts";
+import { measured } from "./measure.ts";
+
+const NAMES = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8"] as const;
+const fields = Object.fromEntries(NAMES.map((name) => [name, scalar("1")])) as Fields;
+
+type C = Readonly<Record<string, Float64Array>>;
+
+/** What each operator does: one new column from two. */
+function column(a: Float64Array, b: Float64Array, of: (a: Float64Array, b: Float64Array, out: Float64Array) => void): Float64Array {
+  const out = new Float64Array(a.length);
+  of(a, b, out);
+  return out;
+}
+const WORK: ((c: C) => C)[] = [
+  ({ c0, c1 }) => ({ c0: column(c0!, c1!, (a, b, out) => { for (let i = 0; i < out.length; i++) out[i] = a[i]! * b[i]!; }) }),
+  ({ c2 }) => ({ c1: column(c2!, c2!, (a, _, out) => { for (let i = 0; i < out.length; i++) out[i] = a[i]! * 1.0001 + 0.5; }) }),
+  ({ c0, c2 }) => ({ c2: column(c0!, c2!, (a, b, out) => { for (let i = 0; i < out.length; i++) out[i] = a[i]! - b[i]!; }) }),
+  ({ c3 }) => ({ c3: column(c3!, c3!, (a, _, out) => { for (let i = 0; i < out.length; i++) out[i] = 0.9 * a[i]! + 0.1; }) }),
+  ({ c1, c3 }) => ({ c4: column(c1!, c3!, (a, b, out) => { for (let i = 0; i < out.length; i++) out[i] = a[i]! > b[i]! ? a[i]! : b[i]!; }) }),
+]; // prettier-ignore
+
+const operators = WORK.map((work, n) =>
+  defineOperator({
+    name: `bench/work-${n}`,
+    input: { rows: fields },
+    output: { rows: fields },
+    config: {},
+    start: () => ({
+      step({ rows }, out) {
+        if (rows.length === 0) return;
+        out.rows.put({ ...rows.columns, ...work(rows.columns as unknown as C) } as never);
+      },
+    }),
+  }),
+);
+
+const source = defineSource({
+  name: "bench/rows",
+  output: { rows: fields },
+  config: { batch: integer(1024), batches: integer(1000) },
+  async *open({ batch, batches }) {
+    const values = Object.fromEntries(NAMES.map((name, k) => [name, Float64Array.from({ length: batch }, (_, i) => i * 0.001 + k)]));
+    const item: SourceItem = { schema: { rows: { fields, metadata: {} } } };
+    yield item;
+    for (let n = 0; n < batches; n++) {
+      const time = new BigInt64Array(batch);
+      const halves = new Uint32Array(time.buffer);
+      // 1 µs apart: low words suffice for the benchmark's length.
+      const start = BigInt(n) * BigInt(batch) * 1000n;
+      const low = Number(start & 0xffffffffn);
+      const high = Number(start >> 32n);
+      for (let i = 0; i < batch; i++) {
+        const at = low + i * 1000;
+        halves[2 * i] = at >>> 0;
+        halves[2 * i + 1] = high + (at > 0xffffffff ? 1 : 0);
+      }
+      yield { rows: { rows: { time, ...values } as Columns } };
+    }
+  },
+});
+
+async function throughGraph(batch: number, batches: number): Promise<number> {
+  const { plan } = wire(
+    {
+      run: { name: "bench", directory: "runs" },
+      experiment: {},
+      sources: { s: { use: source.name, with: { batch, batches } } },
+      operators: Object.fromEntries(operators.map((operator, n) => [`o${n}`, { use: operator.name, from: n === 0 ? "s.rows" : `o${n - 1}.rows`, with: {} }])),
+      alarms: {},
+      sinks: {},
+    },
+    { sources: [source], operators, sinks: [] },
+  );
+  const run = new Run({ plan: plan!, mode: { kind: "live", speed: Infinity }, origin: 0n });
+  let rows = 0;
+  run.stream("o4.rows").appended$.subscribe(({ columns }) => (rows += columns.time.length));
+  const before = process.cpuUsage();
+  await run.start();
+  const { user, system } = process.cpuUsage(before);
+  if (rows !== batch * batches) throw new Error(`${rows} rows came out of ${batch * batches}`);
+  return rows / ((user + system) / 1e6);
+}
+
+function throughRxjs(batch: number, batches: number): number {
+  const columns = Object.fromEntries(NAMES.map((name, k) => [name, Float64Array.from({ length: batch }, (_, i) => i * 0.001 + k)]));
+  const subject = new Subject<C>();
+  let rows = 0;
+  const stages = WORK.map((work) => map((c: C) => ({ ...c, ...work(c) })));
+  subject.pipe(stages[0]!, stages[1]!, stages[2]!, stages[3]!, stages[4]!).subscribe(({ c4 }) => (rows += c4!.length));
+  const before = process.cpuUsage();
+  for (let n = 0; n < batches; n++) subject.next(columns);
+  const { user, system } = process.cpuUsage(before);
+  return rows / ((user + system) / 1e6);
+}
+
+export async function benchRuntime(): Promise<Measured[]> {
+  const results: Measured[] = [];
+  for (const [batch, batches, aim] of [[64, 20_000, undefined], [1024, 4000, 15e6], [8192, 800, 25e6]] as const) {
+    const graph: number[] = [];
+    const bare: number[] = [];
+    await throughGraph(batch, Math.ceil(batches / 4));
+    throughRxjs(batch, Math.ceil(batches / 4));
+    for (let n = 0; n < 5; n++) {
+      graph.push(await throughGraph(batch, batches));
+      bare.push(throughRxjs(batch, batches));
+    }
+    results.push(measured(`five operators, ${batch} rows a batch`, "rows/s of one core", graph, { baseline: bare, aim }));
+  }
+  return results;
+}

@@ -1,0 +1,107 @@
+/**
+ * A scene that is known at every point, so that frames of it are rendered where they look and not interpolated:
+ * waves of 6 to 120 px and grains, as AFM topography has them. Own random numbers, so every run is the same.
+ */
+export type Random = () => number;
+
+/** Mulberry32: uniform in 0 … 1. */
+export function random(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+export const normal = (uniform: Random): number =>
+  Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+
+export type Scene = (rows: number, cols: number, row: number, col: number) => Float64Array;
+
+/** Frames of a scene of `waves` waves and `grains` grains: pixel (r, c) shows the scene at (r + row, c + col). */
+export function scene(size: number, seed: number, { waves = 80, grains = 60 } = {}): Scene {
+  const uniform = random(seed);
+  const parts = Array.from({ length: waves }, () => {
+    const wavelength = 6 * (120 / 6) ** uniform();
+    const direction = 2 * Math.PI * uniform();
+    return {
+      amplitude: (wavelength / 120) ** 1.2,
+      kr: (2 * Math.PI * Math.sin(direction)) / wavelength,
+      kc: (2 * Math.PI * Math.cos(direction)) / wavelength,
+      phase: 2 * Math.PI * uniform(),
+    };
+  });
+  const bumps = bumpsOf(size, grains, uniform, () => ({ height: 1 + 3 * uniform(), sigma: 3 + 6 * uniform() }));
+  return (rows, cols, row, col) => {
+    const out = new Float64Array(rows * cols);
+    for (const { amplitude, kr, kc, phase } of parts) {
+      // cos(A + B) by columns: a sine and a cosine a row and a column in place of one a pixel
+      const cosC = Float64Array.from({ length: cols }, (_, c) => Math.cos(kc * (c + col)));
+      const sinC = Float64Array.from({ length: cols }, (_, c) => Math.sin(kc * (c + col)));
+      for (let r = 0, i = 0; r < rows; r++) {
+        const x = amplitude * Math.cos(kr * (r + row) + phase);
+        const y = amplitude * Math.sin(kr * (r + row) + phase);
+        for (let c = 0; c < cols; c++, i++) out[i]! += x * cosC[c]! - y * sinC[c]!;
+      }
+    }
+    addBumps(out, rows, cols, row, col, bumps);
+    return out;
+  };
+}
+
+interface Bump {
+  readonly row: number;
+  readonly col: number;
+  readonly height: number;
+  readonly sigma: number;
+}
+
+function bumpsOf(size: number, count: number, uniform: Random, shape: () => Pick<Bump, "height" | "sigma">): Bump[] {
+  const place = (): number => -20 + (size + 40) * uniform();
+  return Array.from({ length: count }, () => ({ row: place(), col: place(), ...shape() }));
+} // prettier-ignore
+
+function addBumps(out: Float64Array, rows: number, cols: number, row: number, col: number, bumps: readonly Bump[]): void {
+  for (const bump of bumps) {
+    const reach = 6 * bump.sigma;
+    for (let r = Math.max(0, Math.floor(bump.row - row - reach)); r < Math.min(rows, bump.row - row + reach); r++) {
+      for (let c = Math.max(0, Math.floor(bump.col - col - reach)); c < Math.min(cols, bump.col - col + reach); c++) {
+        const away = ((r + row - bump.row) / bump.sigma) ** 2 + ((c + col - bump.col) / bump.sigma) ** 2;
+        out[r * cols + c]! += bump.height * Math.exp(-away / 2);
+      }
+    }
+  }
+} // prettier-ignore
+
+export function rmsOf(values: Float64Array): number {
+  const mean = values.reduce((a, b) => a + b) / values.length;
+  return Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
+}
+
+export interface Faults {
+  readonly noise?: number;
+  readonly tilt?: boolean;
+  readonly lines?: boolean;
+  readonly growth?: boolean;
+}
+
+/** What a probe makes of it: noise, tilt and line offsets, in parts of the scene's rms; and what grew meanwhile. */
+export function degraded(frame: Float64Array, rows: number, cols: number, uniform: Random, how: Faults): Float64Array {
+  const rms = rmsOf(frame);
+  const out = frame.slice();
+  if (how.growth) {
+    const count = Math.round(40 * (rows / 256) ** 2);
+    addBumps(out, rows, cols, 0, 0, bumpsOf(rows, count, uniform, () => ({ height: 1.5 * rms, sigma: 6 })));
+  }
+  const [slow, fast] = how.tilt ? [3 * rms * (uniform() - 0.5) * 2, 2 * rms * (uniform() - 0.5) * 2] : [0, 0];
+  for (let r = 0, i = 0; r < rows; r++) {
+    const offset = how.lines ? 0.3 * rms * normal(uniform) : 0;
+    for (let c = 0; c < cols; c++, i++) {
+      out[i]! += (slow * r) / rows + (fast * c) / cols + offset + (how.noise ?? 0) * rms * normal(uniform);
+    }
+  }
+  return out;
+} // prettier-ignore
