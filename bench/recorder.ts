@@ -37,9 +37,13 @@ const schema: Schema = { fields: Object.fromEntries(names.map((name) => [name, s
 /** Rows at 100 kHz, made before the clock runs: BigInts are slow. The batches differ in their times alone. */
 function batchesOf(): Columns[] {
   const values: Record<string, Float64Array> = {};
-  for (const [i, name] of names.entries()) values[name] = Float64Array.from({ length: ROWS }, (_, row) => Math.sin(row * (i + 1)) * 1e-3);
+  for (const [i, name] of names.entries())
+    values[name] = Float64Array.from({ length: ROWS }, (_, row) => Math.sin(row * (i + 1)) * 1e-3);
   const first = BigInt64Array.from({ length: ROWS }, (_, row) => BigInt(row) * 10_000n);
-  return Array.from({ length: BATCHES }, (_, i) => ({ ...values, time: first.map((t) => t + BigInt(i * ROWS) * 10_000n) }));
+  return Array.from({ length: BATCHES }, (_, i) => ({
+    ...values,
+    time: first.map((t) => t + BigInt(i * ROWS) * 10_000n),
+  }));
 }
 
 async function recordOnce(directory: string, derived: boolean, batches: readonly Columns[]): Promise<number> {
@@ -49,7 +53,15 @@ async function recordOnce(directory: string, derived: boolean, batches: readonly
   const began = performance.now();
   for (const [i, columns] of batches.entries()) {
     const watermark = columns.time[ROWS - 1]! + 1n;
-    const batch = makeBatch({ stream: "bench.traces", epoch: 0, row: i * ROWS, columns, schema, watermark, state: "active" });
+    const batch = makeBatch({
+      stream: "bench.traces",
+      epoch: 0,
+      row: i * ROWS,
+      columns,
+      schema,
+      watermark,
+      state: "active",
+    });
     recorder.append(batch, { derived });
     while (recorder.pendingBytes > CREDIT_BYTES) await new Promise<void>((resolve) => (room = resolve));
   }
@@ -100,10 +112,22 @@ export async function benchRecorder(): Promise<Measured[]> {
     ...measured, baseline: disk.value, ratio: measured.value / disk.value,
   }); // prettier-ignore
   return [
-    { name: "recorder, source stream, 9 columns x 1,024 rows", unit: "rows/s", ...speed(seconds.source, rows) },
-    { name: "recorder, source stream, beside the disk", unit: "MB/s", ...held(speed(seconds.source, megabytes)) },
+    {
+      name: "recorder, source stream, 9 columns x 1,024 rows",
+      unit: "rows/s",
+      ...speed(seconds.source, rows),
+    },
+    {
+      name: "recorder, source stream, beside the disk",
+      unit: "MB/s",
+      ...held(speed(seconds.source, megabytes)),
+    },
     { name: "recorder, derived stream, cut anew", unit: "rows/s", ...speed(seconds.derived, rows) },
-    { name: "recorder, derived stream, beside the disk", unit: "MB/s", ...held(speed(seconds.derived, megabytes)) },
+    {
+      name: "recorder, derived stream, beside the disk",
+      unit: "MB/s",
+      ...held(speed(seconds.derived, megabytes)),
+    },
     { name: "disk, sequential write and fdatasync", unit: "MB/s", ...disk },
   ];
 }

@@ -1,5 +1,11 @@
 // The door of operators/: one line an operator, grouped by technique.
 
+// correlate
+export { join } from "./correlate/join.ts";
+
+// echem
+export { steps } from "./echem/steps.ts";
+
 // mechanics
 export { modulusMap } from "./mechanics/map.ts";
 export { modulus } from "./mechanics/modulus.ts";

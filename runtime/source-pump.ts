@@ -298,7 +298,8 @@ export class SourcePump {
       if (given[name] === undefined)
         throw new TypeError(`${state.stream.name}: rows came without their column ${name}`);
     }
-    let columns = sortByTime(given, fields);
+    const order = timeOrder(given.time);
+    let columns = order > 0 ? given : sortByTime(given, fields);
     const { time } = columns;
     const promised = state.promised > state.stream.watermark ? state.promised : state.stream.watermark;
     const early = firstAtOrAfter(time, promised);
@@ -308,7 +309,7 @@ export class SourcePump {
     }
     const length = columns.time.length;
     if (length === 0) return;
-    if (state.increases && (columns.time[0]! <= state.lastTime || timeOrder(columns.time) < 2)) state.increases = false;
+    if (state.increases && (order < 2 || columns.time[0]! <= state.lastTime)) state.increases = false;
     const last = columns.time[length - 1]!;
     if (last > state.lastTime) state.lastTime = last;
     if (last - this.#disorder > state.promised) state.promised = last - this.#disorder;
@@ -353,7 +354,9 @@ export class SourcePump {
       const { stream } = state;
       if (state.rows > 0) {
         const natural = state.increases ? state.lastTime + 1n : state.lastTime - this.#disorder;
-        const columns = sortByTime(concat(state.parts, state.schema!.fields), state.schema!.fields);
+        const joined = concat(state.parts, state.schema!.fields);
+        // Without disorder each part begins where the one before it ended: what does not is late.
+        const columns = this.#disorder > 0n ? sortByTime(joined, state.schema!.fields) : joined;
         const { reference } = state;
         state.parts = [];
         state.rows = state.bytes = 0;

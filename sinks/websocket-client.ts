@@ -8,7 +8,12 @@ import {
   type KindCode, type Pong, type SubscribeMessage, type WireError,
 } from "../runtime/index.ts"; // prettier-ignore
 import { Outbox } from "./websocket-outbox.ts";
-import { LatestSubscription, LosslessSubscription, type Shared, type Subscription } from "./websocket-subscription.ts";
+import {
+  LatestSubscription,
+  LosslessSubscription,
+  type Shared,
+  type Subscription,
+} from "./websocket-subscription.ts";
 import { TraceSubscription } from "./websocket-traces.ts";
 
 const SUBSCRIPTIONS = 256;
@@ -58,7 +63,9 @@ export class Client {
     }
     if (message.verb === "hello") {
       if (message.version !== PROTOCOL_VERSION) {
-        this.tell(`this server speaks version ${PROTOCOL_VERSION} of ${SUB_PROTOCOL}, and the client version ${message.version}; load the page again, or update the client`);
+        this.tell(
+          `this server speaks version ${PROTOCOL_VERSION} of ${SUB_PROTOCOL}, and the client version ${message.version}; load the page again, or update the client`,
+        );
         return this.#socket.close(CLOSE.protocol, `version ${message.version} is not spoken here`);
       }
       if (this.#options.token !== "" && !sameText(message.token ?? "", this.#options.token)) {
@@ -71,7 +78,10 @@ export class Client {
     }
     if (!this.greeted) return this.refuse("the first message must be hello");
     if (message.verb === "ping") {
-      return this.say(KIND.pong, { id: message.id, received_ms: this.#options.shared.now_ms() } satisfies Pong);
+      return this.say(KIND.pong, {
+        id: message.id,
+        received_ms: this.#options.shared.now_ms(),
+      } satisfies Pong);
     }
     if (message.verb === "unsubscribe") return this.#subscriptions.get(message.id)?.close();
     this.#subscribe(message);
@@ -79,9 +89,19 @@ export class Client {
 
   #subscribe(request: SubscribeMessage): void {
     const { id } = request;
-    if (this.#subscriptions.has(id)) return this.tell(`subscription ${id} is open already; unsubscribe it first, or take another number`, id);
-    if (this.#subscriptions.size >= SUBSCRIPTIONS) return this.tell(`there are ${SUBSCRIPTIONS} subscriptions already; close some first`, id);
-    const kind = request.maxPoints !== undefined ? TraceSubscription : request.lossless ? LosslessSubscription : LatestSubscription;
+    if (this.#subscriptions.has(id))
+      return this.tell(
+        `subscription ${id} is open already; unsubscribe it first, or take another number`,
+        id,
+      );
+    if (this.#subscriptions.size >= SUBSCRIPTIONS)
+      return this.tell(`there are ${SUBSCRIPTIONS} subscriptions already; close some first`, id);
+    const kind =
+      request.maxPoints !== undefined
+        ? TraceSubscription
+        : request.lossless
+          ? LosslessSubscription
+          : LatestSubscription;
     const subscription: Subscription = new kind(request, this.#options.shared, this.outbox, () => {
       if (this.#subscriptions.get(id) === subscription) this.#subscriptions.delete(id);
     });
@@ -121,7 +141,7 @@ export class Client {
 
   #close(): void {
     clearTimeout(this.#patience);
-    for (const subscription of [...this.#subscriptions.values()]) subscription.close();
+    for (const subscription of this.#subscriptions.values()) subscription.close();
     this.outbox.release();
     this.#options.left(this);
   }

@@ -23,7 +23,12 @@ export type Followed =
   | { readonly is: "newest" };
 
 /** Ends when the run has no more to say, or at `signal`. */
-export async function* follow(run: RunView, stream: string, start: Start, signal: AbortSignal): AsyncGenerator<Followed> {
+export async function* follow(
+  run: RunView,
+  stream: string,
+  start: Start,
+  signal: AbortSignal,
+): AsyncGenerator<Followed> {
   const recent = new Recent(run, stream, signal);
   let { epoch, row } = start;
   let fromTime = start.fromTime;
@@ -42,9 +47,14 @@ export async function* follow(run: RunView, stream: string, start: Start, signal
       }
       const seen = recent.seen;
       let advanced = false;
-      for await (const batch of run.read(stream, { epoch, fromRow: row, ...(fromTime !== undefined && { fromTime }) })) {
+      for await (const batch of run.read(stream, {
+        epoch,
+        fromRow: row,
+        ...(fromTime !== undefined && { fromTime }),
+      })) {
         if (signal.aborted) return;
-        if (batch.row > row && fromTime === undefined) yield { is: "missing", epoch, from: row, to: batch.row };
+        if (batch.row > row && fromTime === undefined)
+          yield { is: "missing", epoch, from: row, to: batch.row };
         fromTime = undefined;
         advanced = true;
         yield { is: "batch", batch: pass(batch), history: true };
@@ -83,7 +93,13 @@ class Recent {
       error: () => this.#end(),
     });
     // Asked after the tail has begun, so that nothing can begin in between.
-    this.epoch = Math.max(0, ...run.streams().filter((info) => info.stream === stream).map((info) => info.epoch));
+    this.epoch = Math.max(
+      0,
+      ...run
+        .streams()
+        .filter((info) => info.stream === stream)
+        .map((info) => info.epoch),
+    );
     const wake = (): void => this.#wake?.();
     signal.addEventListener("abort", wake);
     this.#close = () => {
@@ -97,7 +113,8 @@ class Recent {
     this.epoch = Math.max(this.epoch, batch.epoch);
     this.#queue.push(batch);
     this.#bytes += batch.bytes;
-    while (this.#queue.length > 1 && (this.#bytes > RECENT_BYTES || this.#queue.length > RECENT_BATCHES)) this.drop();
+    while (this.#queue.length > 1 && (this.#bytes > RECENT_BYTES || this.#queue.length > RECENT_BATCHES))
+      this.drop();
     this.#wake?.();
   }
 
@@ -113,7 +130,8 @@ class Recent {
       const head = this.#queue[0];
       if (!head) return undefined;
       const end = head.row + head.columns.time.length;
-      const past = head.epoch < epoch || (head.epoch === epoch && (end < row || (end === row && head.row < row)));
+      const past =
+        head.epoch < epoch || (head.epoch === epoch && (end < row || (end === row && head.row < row)));
       if (!past) return head;
       this.drop();
     }
@@ -139,7 +157,12 @@ class Recent {
  * The last row before a time (of all, where there is none), found by halving over single rows; looked for in
  * `epoch`, then in those before it.
  */
-export async function lastRow(run: RunView, stream: string, epoch: number, before?: bigint): Promise<Batch | undefined> {
+export async function lastRow(
+  run: RunView,
+  stream: string,
+  epoch: number,
+  before?: bigint,
+): Promise<Batch | undefined> {
   for (let e = epoch; e >= 0; e--) {
     const rows = run.streams().find((info) => info.stream === stream && info.epoch === e)?.rows;
     let best: Batch | undefined;

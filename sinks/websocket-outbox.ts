@@ -8,8 +8,8 @@
 import type { WebSocket } from "ws";
 import { CLOSE, encodeHeader, HEADER_BYTES, joinMessage, type Header } from "../runtime/index.ts";
 
-export const HIGH_WATER = 1 << 20;
-export const LOW_WATER = 256 << 10;
+const HIGH_WATER = 1 << 20;
+const LOW_WATER = 256 << 10;
 const CONTROL_MESSAGES = 256;
 const CONTROL_BYTES = 4 << 20;
 /** Larger bodies are sent as a second fragment, since a copy would cost more than another write. */
@@ -35,7 +35,8 @@ export class Outbox {
 
   /** Resolves when data may be sent, or the socket has closed. */
   async ready(): Promise<void> {
-    while (this.#full && this.#socket.readyState === 1) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#full && this.#socket.readyState === 1)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** A message that is never left out. */
@@ -45,9 +46,9 @@ export class Outbox {
     this.#control.push(message);
     this.#controlBytes += message.byteLength;
     if (this.#control.length > CONTROL_MESSAGES || this.#controlBytes > CONTROL_BYTES) {
+      this.#control = [];
+      // Who reads nothing does not read this either; ws then ends the connection by itself.
       this.#socket.close(CLOSE.tooSlow, "too slow: messages that must not be lost have piled up");
-      // A client that reads nothing does not read the close either.
-      this.#socket.terminate();
     }
   }
 
@@ -100,7 +101,10 @@ export class Pulse<T extends { flush(): void }> {
 
   mark(member: T): void {
     this.#due.add(member);
-    this.#timer ??= setTimeout(() => this.#beat(), Math.max(0, this.#last_ms + this.#interval_ms - performance.now()));
+    this.#timer ??= setTimeout(
+      () => this.#beat(),
+      Math.max(0, this.#last_ms + this.#interval_ms - performance.now()),
+    );
   }
 
   forget(member: T): void {

@@ -45,19 +45,35 @@ const HEADERS = {
 
 /** Where `npm run build` puts the page, seen from the source and from the build. */
 export function builtPage(module = import.meta.url): string {
-  return fileURLToPath(new URL(/[/\\]dist[/\\]sinks[/\\][^/\\]*$/.test(module) ? "../ui" : "../dist/ui", module));
+  return fileURLToPath(
+    new URL(/[/\\]dist[/\\]sinks[/\\][^/\\]*$/.test(module) ? "../ui" : "../dist/ui", module),
+  );
 }
 
-function answer(response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void {
-  response.writeHead(status, { ...HEADERS, "Content-Type": TYPES[".txt"]!, "Cache-Control": "no-cache", ...headers });
+function answer(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, {
+    ...HEADERS,
+    "Content-Type": TYPES[".txt"]!,
+    "Cache-Control": "no-cache",
+    ...headers,
+  });
   response.end(body);
 }
 
 /** Answers requests for files of `directory`; `/` is its index.html. */
-export function servePage(directory: string): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+export function servePage(
+  directory: string,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   return async (request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
-      return answer(response, 405, `${request.method} is not served here, only GET and HEAD\n`, { Allow: "GET, HEAD" });
+      return answer(response, 405, `${request.method} is not served here, only GET and HEAD\n`, {
+        Allow: "GET, HEAD",
+      });
     }
     let path: string;
     try {
@@ -69,7 +85,13 @@ export function servePage(directory: string): (request: IncomingMessage, respons
     const found = await findFile(directory, path);
     if (!found) {
       const built = path !== "/" || (await findFile(directory, "/index.html"));
-      return answer(response, 404, built ? `there is no ${path} here\n` : "The page is not built yet. Run `npm run build`, then load this address again.\n");
+      return answer(
+        response,
+        404,
+        built
+          ? `there is no ${path} here\n`
+          : "The page is not built yet. Run `npm run build`, then load this address again.\n",
+      );
     }
     response.writeHead(200, {
       ...HEADERS,
@@ -86,7 +108,10 @@ export function servePage(directory: string): (request: IncomingMessage, respons
 }
 
 /** A file inside the directory, links followed; undefined where there is none or it lies elsewhere. */
-async function findFile(directory: string, path: string): Promise<{ path: string; size: number } | undefined> {
+async function findFile(
+  directory: string,
+  path: string,
+): Promise<{ path: string; size: number } | undefined> {
   if (path.includes("\0") || path.includes("\\") || path.split("/").includes("..")) return undefined;
   try {
     const root = await realpath(directory);

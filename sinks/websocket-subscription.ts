@@ -96,7 +96,12 @@ export abstract class Subscription {
     const { columns } = this.request;
     if (batch.epoch !== this.#epochSent) {
       const schema = selected(batch.schema, columns);
-      this.beginEpoch({ stream: batch.stream, epoch: batch.epoch, schema, columns: Object.keys(schema.fields) });
+      this.beginEpoch({
+        stream: batch.stream,
+        epoch: batch.epoch,
+        schema,
+        columns: Object.keys(schema.fields),
+      });
       const message = this.shared.encoder.encode(batch, from, to, columns).schema;
       const header = plainHeader(KIND.schema, this.shared.now_ms(), {
         subscription: this.request.id, epoch: batch.epoch, encoding: ENCODING.arrow,
@@ -126,7 +131,8 @@ export function selected(schema: Schema, columns: readonly string[] | undefined)
   const fields: Record<string, Field> = {};
   for (const name of columns) {
     const field = schema.fields[name];
-    if (!field) throw new TypeError(`there is no column ${name}; there are ${Object.keys(schema.fields).join(", ")}`);
+    if (!field)
+      throw new TypeError(`there is no column ${name}; there are ${Object.keys(schema.fields).join(", ")}`);
     fields[name] = field;
   }
   const made = { fields, metadata: schema.metadata };
@@ -171,7 +177,12 @@ export class LosslessSubscription extends Subscription {
       if (this.abort.signal.aborted) return;
       if (item.is === "missing") {
         const { epoch, from, to } = item;
-        this.gap({ reason: `rows ${from} to ${to - 1} have left memory and were not recorded`, epoch, from, to });
+        this.gap({
+          reason: `rows ${from} to ${to - 1} have left memory and were not recorded`,
+          epoch,
+          from,
+          to,
+        });
         continue;
       }
       if (item.is === "newest") {
@@ -195,7 +206,8 @@ export class LosslessSubscription extends Subscription {
 
   async #send(batch: Batch, end: number, history: boolean): Promise<void> {
     const { length } = batch.columns.time;
-    const step = length === 0 ? 1 : Math.max(1, Math.floor((MESSAGE_BYTES * length) / Math.max(1, batch.bytes)));
+    const step =
+      length === 0 ? 1 : Math.max(1, Math.floor((MESSAGE_BYTES * length) / Math.max(1, batch.bytes)));
     for (let from = 0; from < end; from += step) {
       await this.outbox.ready();
       if (this.abort.signal.aborted) return;
@@ -204,7 +216,10 @@ export class LosslessSubscription extends Subscription {
   }
 
   /** Where to go on; undefined, after saying why, where the position means nothing here. */
-  #resume(after: { epoch: number; row: number }, info: StreamInfo): { epoch: number; row: number } | undefined {
+  #resume(
+    after: { epoch: number; row: number },
+    info: StreamInfo,
+  ): { epoch: number; row: number } | undefined {
     const { epoch, row } = after;
     if (epoch < info.epoch || (epoch === info.epoch && row < info.rows)) return { epoch, row: row + 1 };
     const reason =
@@ -229,7 +244,8 @@ export class LatestSubscription extends Subscription {
       const found = await lastRow(run, stream, info.epoch, BigInt(to));
       if (this.abort.signal.aborted) return;
       await this.outbox.ready();
-      if (found && found.columns.time[0]! >= fromOf(this.request, info)) this.rows(found, 0, 1, { dropped: 0, flags: FLAG.history });
+      if (found && found.columns.time[0]! >= fromOf(this.request, info))
+        this.rows(found, 0, 1, { dropped: 0, flags: FLAG.history });
       return this.done();
     }
     const tail = run.tail(stream).subscribe((batch) => {

@@ -14,11 +14,14 @@ import { selected, Subscription } from "./websocket-subscription.ts";
 const LEAST_SPAN = 10_000_000_000n;
 
 /** A stream's scalars and codes, or those of them that are asked for. */
-export function traceColumns(schema: Schema, wanted: readonly string[] | undefined): string[] {
+function traceColumns(schema: Schema, wanted: readonly string[] | undefined): string[] {
   const { fields } = selected(schema, wanted);
-  const traces = Object.keys(fields).filter((name) => fields[name]!.kind === "scalar" || fields[name]!.kind === "code");
+  const traces = Object.keys(fields).filter(
+    (name) => fields[name]!.kind === "scalar" || fields[name]!.kind === "code",
+  );
   const other = wanted?.find((name) => !traces.includes(name));
-  if (other !== undefined) throw new TypeError(`${other} is ${fields[other]!.kind}; only scalars and codes have min and max`);
+  if (other !== undefined)
+    throw new TypeError(`${other} is ${fields[other]!.kind}; only scalars and codes have min and max`);
   return traces;
 }
 
@@ -36,7 +39,13 @@ class TraceView {
   #version = 0;
   #encoded: { from: number; to: number; version: number; body: Uint8Array } | undefined;
 
-  constructor(run: RunView, { stream, epoch, lastTime, watermark }: StreamInfo, columns: readonly string[], width: bigint, capacity: number) {
+  constructor(
+    run: RunView,
+    { stream, epoch, lastTime, watermark }: StreamInfo,
+    columns: readonly string[],
+    width: bigint,
+    capacity: number,
+  ) {
     this.columns = columns;
     this.width = width;
     this.epoch = epoch;
@@ -55,7 +64,7 @@ class TraceView {
         const { columns, epoch, row, watermark, schema } = item.batch;
         if (epoch > this.epoch) {
           this.epoch = epoch;
-          for (const viewer of [...this.viewers]) viewer.newEpoch(epoch, schema);
+          for (const viewer of this.viewers) viewer.newEpoch(epoch, schema);
         }
         this.nextRow = row + columns.time.length;
         this.watermark = watermark;
@@ -67,7 +76,7 @@ class TraceView {
         } else for (const viewer of this.viewers) viewer.changed(Infinity);
       }
     } catch (error) {
-      for (const viewer of [...this.viewers]) viewer.broke(error as Error);
+      for (const viewer of this.viewers) viewer.broke(error as Error);
     }
   }
 
@@ -93,7 +102,13 @@ export class TraceViews {
     this.#run = run;
   }
 
-  join(viewer: TraceSubscription, info: StreamInfo, columns: readonly string[], width: bigint, maxPoints: number): TraceView {
+  join(
+    viewer: TraceSubscription,
+    info: StreamInfo,
+    columns: readonly string[],
+    width: bigint,
+    maxPoints: number,
+  ): TraceView {
     const capacity = 2 ** Math.ceil(Math.log2(maxPoints + 1));
     const key = [info.stream, width, capacity, ...columns].join("\n");
     let view = this.#views.get(key);
@@ -136,7 +151,8 @@ export class TraceSubscription extends Subscription {
 
   protected async run(info: StreamInfo): Promise<void> {
     this.#columns = traceColumns(info.schema, this.request.columns);
-    if (this.#columns.length === 0) throw new TypeError(`${info.stream} has no scalars or codes, and so no min and max`);
+    if (this.#columns.length === 0)
+      throw new TypeError(`${info.stream} has no scalars or codes, and so no min and max`);
     await this.#layOut(info);
   }
 
@@ -183,7 +199,13 @@ export class TraceSubscription extends Subscription {
 
   #announce(epoch: number, schema: Schema): void {
     const { stream } = this.request;
-    this.beginEpoch({ stream, epoch, schema: selected(schema, this.#columns), columns: this.#columns, width: this.#width });
+    this.beginEpoch({
+      stream,
+      epoch,
+      schema: selected(schema, this.#columns),
+      columns: this.#columns,
+      width: this.#width,
+    });
   }
 
   /** Waits for rows, since without them there is no telling where buckets should lie. */
@@ -204,7 +226,9 @@ export class TraceSubscription extends Subscription {
     const buckets = Number(end - first);
     const span = { from: first * width, to: end * width, buckets };
     const columns = this.#columns.map(async (column) =>
-      buckets === 0 ? EMPTY : onGrid(await this.shared.run.minMax(this.request.stream, column, span), first, width, buckets),
+      buckets === 0
+        ? EMPTY
+        : onGrid(await this.shared.run.minMax(this.request.stream, column, span), first, width, buckets),
     );
     const body = encodeBlock({ first, width, columns: await Promise.all(columns) });
     await this.outbox.ready();
@@ -247,7 +271,12 @@ export class TraceSubscription extends Subscription {
     this.since = Infinity;
     if (this.#end !== undefined && view.watermark >= this.#end * this.#width) return this.done();
     // A view that grows gets wider buckets before it has too many.
-    if (this.request.to === "live" && BigInt(this.request.from) >= 0n && end - first > this.request.maxPoints!) this.#again();
+    if (
+      this.request.to === "live" &&
+      BigInt(this.request.from) >= 0n &&
+      end - first > this.request.maxPoints!
+    )
+      this.#again();
   }
 
   /** Columns or units may have changed. */
@@ -299,7 +328,8 @@ function newestInfo(run: RunView, stream: string): StreamInfo {
 /** Time of the very first row, of whatever epoch. */
 async function firstTime(run: RunView, { stream, epoch }: StreamInfo): Promise<bigint | undefined> {
   for (let e = 0; e <= epoch; e++) {
-    for await (const { columns } of run.read(stream, { epoch: e, fromRow: 0, toRow: 1 })) return columns.time[0];
+    for await (const { columns } of run.read(stream, { epoch: e, fromRow: 0, toRow: 1 }))
+      return columns.time[0];
   }
   return undefined;
 }
@@ -309,7 +339,11 @@ function onGrid(given: MinMax, first: bigint, width: bigint, buckets: number): B
   const n = given.count.length;
   const start = first * width;
   if (n === buckets && given.from === start && given.to === start + BigInt(buckets) * width) return given;
-  const column = { min: new Float64Array(buckets).fill(NaN), max: new Float64Array(buckets).fill(NaN), count: new Uint32Array(buckets) };
+  const column = {
+    min: new Float64Array(buckets).fill(NaN),
+    max: new Float64Array(buckets).fill(NaN),
+    count: new Uint32Array(buckets),
+  };
   const step = Number(given.to - given.from) / n;
   for (let i = 0; i < n; i++) {
     const k = Math.floor((Number(given.from - start) + (i + 0.5) * step) / Number(width));

@@ -33,7 +33,9 @@ export const websocket = defineSink({
     port: integer(8080, { min: 0, max: 65_535, doc: "0 takes any free one" }),
     host: text("127.0.0.1", { doc: "interface to listen on; other than loopback only with a token" }),
     token: text("", { doc: "what a client must know; empty lets in whoever reaches the interface" }),
-    origins: list<string>([], { doc: "further origins from which a browser may connect, such as http://localhost:5173" }),
+    origins: list<string>([], {
+      doc: "further origins from which a browser may connect, such as http://localhost:5173",
+    }),
   },
   async open({ port, host, token, origins }, run) {
     if (!isLoopback(host) && token === "") {
@@ -114,7 +116,9 @@ class WireServer {
     const refusal = this.#refusal(request);
     if (refusal) {
       const [status, why] = refusal;
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(why)}\r\n\r\n${why}`);
+      socket.end(
+        `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(why)}\r\n\r\n${why}`,
+      );
       return;
     }
     this.#sockets.handleUpgrade(request, socket, head, (connected) => {
@@ -130,11 +134,16 @@ class WireServer {
 
   #refusal({ headers }: IncomingMessage): [status: string, why: string] | undefined {
     const offered = String(headers["sec-websocket-protocol"] ?? "").split(/\s*,\s*/);
-    if (!offered.includes(SUB_PROTOCOL)) return ["400 Bad Request", `ask for the sub-protocol ${SUB_PROTOCOL}\n`];
+    if (!offered.includes(SUB_PROTOCOL))
+      return ["400 Bad Request", `ask for the sub-protocol ${SUB_PROTOCOL}\n`];
     if (!this.#allowed(headers.origin, headers.host)) {
-      return ["403 Forbidden", `pages of ${headers.origin} may not connect here; name the origin in the sink's option origins\n`];
+      return [
+        "403 Forbidden",
+        `pages of ${headers.origin} may not connect here; name the origin in the sink's option origins\n`,
+      ];
     }
-    if (this.#clients.size >= CLIENTS) return ["503 Service Unavailable", `${CLIENTS} clients are connected already\n`];
+    if (this.#clients.size >= CLIENTS)
+      return ["503 Service Unavailable", `${CLIENTS} clients are connected already\n`];
     return undefined;
   }
 
@@ -146,7 +155,10 @@ class WireServer {
     // By name, since another site's name may be made to point at this machine.
     if (isLoopback(this.#options.host)) {
       const own = (this.#http.address() as AddressInfo).port;
-      return isLoopback(hostname.replace(/^\[|\]$/g, "")) && Number(port || (protocol === "https:" ? 443 : 80)) === own;
+      return (
+        isLoopback(hostname.replace(/^\[|\]$/g, "")) &&
+        Number(port || (protocol === "https:" ? 443 : 80)) === own
+      );
     }
     return from === host;
   }
@@ -184,7 +196,9 @@ class WireServer {
     const { manifest, mode } = this.#run;
     client.say(KIND.welcome, {
       version: PROTOCOL_VERSION,
-      run: [manifest["id"], manifest["name"], manifest["directory"], manifest["origin"]].map(String).join(" "),
+      run: [manifest["id"], manifest["name"], manifest["directory"], manifest["origin"]]
+        .map(String)
+        .join(" "),
       manifest,
       mode,
       recording: typeof manifest["directory"] === "string",
@@ -214,7 +228,7 @@ class WireServer {
   async close(): Promise<void> {
     this.#unwatch();
     this.#timers.forEach(clearInterval);
-    for (const client of [...this.#clients]) client.end();
+    for (const client of this.#clients) client.end();
     this.#pulse.close();
     this.#views.close();
     this.#sockets.close();
@@ -228,7 +242,15 @@ class WireServer {
   }
 }
 
-function positionOf({ stream, epoch, state, rows, firstTime, lastTime, watermark }: StreamInfo): StreamPosition {
+function positionOf({
+  stream,
+  epoch,
+  state,
+  rows,
+  firstTime,
+  lastTime,
+  watermark,
+}: StreamInfo): StreamPosition {
   return { stream, epoch, state, rows, firstTime: firstTime ?? null, lastTime: lastTime ?? null, watermark };
 }
 
@@ -252,10 +274,16 @@ async function explained(error: NodeJS.ErrnoException, port: number, host: strin
   const say = (what: string): Error => new Error(`websocket: ${what}`, { cause: error });
   if (error.code === "EADDRINUSE") {
     const free = await nextFree(port + 1, host);
-    return say(`port ${port} on ${host} is in use by another program${free ? `; ${free} is free: set port: ${free}, or end that program` : "; set another port, or end that program"}`);
+    return say(
+      `port ${port} on ${host} is in use by another program${free ? `; ${free} is free: set port: ${free}, or end that program` : "; set another port, or end that program"}`,
+    );
   }
-  if (error.code === "EACCES") return say(`port ${port} on ${host} may not be opened by this user; set a port above 1023`);
-  if (error.code === "EADDRNOTAVAIL" || error.code === "ENOTFOUND") return say(`this machine has no interface ${host}; set host to 127.0.0.1, or to 0.0.0.0 for all interfaces`);
+  if (error.code === "EACCES")
+    return say(`port ${port} on ${host} may not be opened by this user; set a port above 1023`);
+  if (error.code === "EADDRNOTAVAIL" || error.code === "ENOTFOUND")
+    return say(
+      `this machine has no interface ${host}; set host to 127.0.0.1, or to 0.0.0.0 for all interfaces`,
+    );
   return say(`cannot listen on ${host}, port ${port}: ${error.message}`);
 }
 

@@ -3,6 +3,9 @@
 // afm
 export { afmFile } from "./afm/file.ts";
 
+// echem
+export { echemFile } from "./echem/file.ts";
+
 // simulated
 export { simulatedCell } from "./simulated/cell.ts";
 

@@ -51,8 +51,8 @@ export interface Limits {
 }
 
 /**
- * The span of values that the colours are spread over: all but the lowest and highest hundredth, so that one
- * hot pixel does not darken the rest. On a logarithmic scale only positive values count; a diverging map is
+ * The span of values that the colours are spread over: all but the lowest and highest fiftieth, so that a few
+ * hot pixels do not darken the rest. On a logarithmic scale only positive values count; a diverging map is
  * centred on zero. Undefined where nothing was measured.
  */
 export function limits(values: ArrayLike<number>, scale: "linear" | "log" | "centred"): Limits | undefined {
@@ -64,8 +64,8 @@ export function limits(values: ArrayLike<number>, scale: "linear" | "log" | "cen
   }
   if (sample.length === 0) return undefined;
   sample.sort((a, b) => a - b);
-  const low = sample[Math.floor((sample.length - 1) * 0.01)]!;
-  const high = sample[Math.ceil((sample.length - 1) * 0.99)]!;
+  const low = sample[Math.floor((sample.length - 1) * 0.02)]!;
+  const high = sample[Math.ceil((sample.length - 1) * 0.98)]!;
   if (scale === "centred") {
     const most = Math.max(Math.abs(low), Math.abs(high));
     return { low: -most, high: most };

@@ -3,7 +3,7 @@ import { css, html, LitElement } from "lit";
 import type { Onset } from "./alarm-log.ts";
 import type { Page } from "./page.ts";
 import { readableQuantity } from "./readable-numbers.ts";
-import { dateAndTime } from "./readable-times.ts";
+import { dateAndTime, duration } from "./readable-times.ts";
 import { parts } from "./theme.ts";
 
 export class OpAlarmStrip extends LitElement {
@@ -63,12 +63,9 @@ export class OpAlarmStrip extends LitElement {
         first
           ? html`<div class="strip">
               <strong><span class="shape" aria-hidden="true">▲</span> ALARM</strong>
-              <span>${first.stream.replaceAll(".", " ")}</span>
-              <span>${dateAndTime(first.time)}</span>
-              <span
-                >${readableQuantity(first.value, first.unit)} over the limit of
-                ${readableQuantity(first.limit, first.unit)}</span
-              >
+              <span>${first.title}, ${first.stream.replaceAll(".", " ")}</span>
+              <span>${dateAndTime(first.began)}</span>
+              <span>${reasonOf(first)}</span>
               ${others.length > 0 ? html`<span>+${others.length}</span>` : ""}
               <button @click=${() => this.dispatchEvent(new CustomEvent("evidence"))}>
                 Evidence <kbd>A</kbd>
@@ -78,6 +75,14 @@ export class OpAlarmStrip extends LitElement {
       }
     </div>`;
   }
+}
+
+function reasonOf({ title, value, unit, statistic, limit, limitUnit, time, began }: Onset): string {
+  const over = `${readableQuantity(statistic, limitUnit)} over the limit of ${readableQuantity(limit, limitUnit)}`;
+  const raised = time === began ? "" : `, raised ${duration(time - began)} later`;
+  return statistic === value
+    ? `${over}${raised}`
+    : `${title} ${readableQuantity(value, unit)}, statistic ${over}${raised}`;
 }
 
 customElements.define("op-alarm-strip", OpAlarmStrip);

@@ -2,7 +2,7 @@
 import { css, html, LitElement, type PropertyValues } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { AlarmLog, type Onset } from "./alarm-log.ts";
-import type { Client, Ms, Subscription } from "./client/types.ts";
+import type { Client, Ms, StreamEntry, Subscription } from "./client/types.ts";
 import { EventClock } from "./event-clock.ts";
 import { StreamAges } from "./freshness.ts";
 import { FrameLoop } from "./frame-loop.ts";
@@ -11,6 +11,7 @@ import { PRESET_KEYS } from "./op-overview.ts";
 import type { Page } from "./page.ts";
 import {
   choose,
+  isHousekeeping,
   isScore,
   sourcesOf,
   type Choice,
@@ -18,9 +19,9 @@ import {
   type Panel,
   type Source,
 } from "./panels.ts";
-import { runName } from "./run-name.ts";
+import { runName, runOrigin } from "./run-name.ts";
 import { parts, theme } from "./theme.ts";
-import { MINUTE, TimeAxis, type View } from "./time-axis.ts";
+import { HOUR, MINUTE, TimeAxis, type View } from "./time-axis.ts";
 import "./op-alarm-strip.ts";
 import "./op-curve.ts";
 import "./op-event-lane.ts";
@@ -213,6 +214,8 @@ export class OpApp extends LitElement {
   #stops: (() => void)[] = [];
   #catalogueKey = "";
   #directory = "";
+  /** Somebody has chosen a view. */
+  #touched = false;
   #received: Ms = NaN;
   #remembering: ReturnType<typeof setTimeout> | undefined;
   readonly #afterPaint = new MessageChannel();
@@ -415,11 +418,14 @@ export class OpApp extends LitElement {
     if (this.#directory !== "" && directory !== "" && directory !== this.#directory) return location.reload();
     this.#directory = directory;
     page.ages.look();
-    for (const { firstTime, lastTime } of catalogue.values()) {
+    for (const entry of catalogue.values()) {
+      if (isHousekeeping(entry)) continue;
+      const { firstTime, lastTime } = entry;
       if (Number.isFinite(firstTime)) this.axis.begin(firstTime);
       if (Number.isFinite(lastTime)) page.received(lastTime);
     }
     if (connection.state === "open") this.simulated = connection.mode === "simulated";
+    if (!this.#touched) this.#settle();
     const key = [...catalogue.values()]
       .map(
         ({ stream, epoch, derived, schema }) =>
@@ -441,21 +447,32 @@ export class OpApp extends LitElement {
       choice.step,
     ]);
     for (const entry of catalogue.values()) {
-      if (isScore(entry) && !this.#alarmStreams.has(entry.stream)) this.#followAlarms(entry.stream);
+      if (isScore(entry) && !this.#alarmStreams.has(entry.stream)) this.#followAlarms(entry);
     }
   }
 
-  #followAlarms(stream: string): void {
-    const request = {
-      stream,
-      columns: ["level", "value", "limit"],
-      from: 0,
-      to: "live",
-      lossless: true,
-    } as const;
+  /** The width to begin with, until somebody chooses another: of a run that has ended, all. */
+  #settle(): void {
+    const { catalogue, connection } = this.client;
+    const sources = [...catalogue.values()].filter((entry) => !entry.derived && !isHousekeeping(entry));
+    const ended = sources.length > 0 && sources.every(({ state }) => state === "ended");
+    const fast = connection.state === "open" && connection.speed >= 30;
+    const width = ended ? "all" : fast ? HOUR : 10 * MINUTE;
+    const { view } = this.axis;
+    if (view.kind === "follow" && view.width === width) return;
+    this.axis.follow(width);
+    clearTimeout(this.#remembering);
+    history.replaceState({ view: this.axis.view }, "");
+    this.#touched = false;
+  }
+
+  #followAlarms({ stream, schema }: StreamEntry): void {
+    const columns = AlarmLog.columnsOf(schema.fields);
+    const request = { stream, columns, from: 0, to: "live", lossless: true } as const;
     const subscription = this.client.subscribe(request, (frame) => {
       if (frame.kind === "gap") this.#alarms.forget(stream);
-      if (frame.kind === "rows" && this.#alarms.take(stream, frame)) this.#alarmsChanged();
+      if (frame.kind === "rows" && this.#alarms.take(stream, frame, runOrigin(this.client.manifest)))
+        this.#alarmsChanged();
     });
     this.#alarmStreams.set(stream, subscription);
   }
@@ -488,8 +505,8 @@ export class OpApp extends LitElement {
     if (!onset) return;
     const { from, to } = this.axis.range;
     const width = Math.min(to - from, 60 * MINUTE);
-    this.axis.zoom(onset.time - width * 0.7, onset.time + width * 0.3);
-    this.axis.point(onset.time);
+    this.axis.zoom(onset.began - width * 0.7, onset.began + width * 0.3);
+    this.axis.point(onset.began);
   }
 
   #toggle(id: string): void {
@@ -504,6 +521,7 @@ export class OpApp extends LitElement {
 
   /** Views become steps of the browser's history once they have stood for a moment, so that a drag is one step. */
   #remember(): void {
+    this.#touched = true;
     clearTimeout(this.#remembering);
     this.#remembering = setTimeout(() => {
       const { view } = this.axis;

@@ -83,9 +83,9 @@ export class OpEventLane extends LitElement implements Drawable {
             html`<button
               role="listitem"
               class=${onset.level}
-              data-time=${onset.time}
-              title="${onset.level}: ${onset.stream.replaceAll(".", " ")}, ${dateAndTime(onset.time)}"
-              aria-label="${onset.level}: ${onset.stream.replaceAll(".", " ")}, ${dateAndTime(onset.time)}"
+              data-time=${onset.began}
+              title="${onset.level}: ${onset.title}, ${dateAndTime(onset.began)}"
+              aria-label="${onset.level}: ${onset.title}, ${dateAndTime(onset.began)}"
               @click=${() => this.dispatchEvent(new CustomEvent<Onset>("evidence", { detail: onset }))}
             >
               ${onset.level === "alarm" ? "▲" : "◇"}

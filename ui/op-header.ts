@@ -25,7 +25,7 @@ export class OpHeader extends LitElement {
       :host {
         display: flex;
         align-items: center;
-        gap: 4px 26px;
+        gap: 2px 22px;
         flex-wrap: wrap;
         min-height: 48px;
         padding: 2px 12px;
@@ -105,9 +105,11 @@ export class OpHeader extends LitElement {
       }
       .sources {
         display: flex;
+        flex: 1 1 380px;
         flex-wrap: wrap;
-        gap: 4px 14px;
-        margin: 0 0 0 auto;
+        justify-content: end;
+        gap: 0 12px;
+        margin: 0;
         padding: 0;
         list-style: none;
       }
@@ -117,7 +119,7 @@ export class OpHeader extends LitElement {
         white-space: nowrap;
       }
       .sources .age {
-        min-width: 7ch;
+        min-width: 6.5ch;
         color: var(--quiet);
       }
       .sources .late .age,
@@ -131,7 +133,7 @@ export class OpHeader extends LitElement {
       }
       @media (max-width: 1280px) {
         .sources {
-          margin-left: 0;
+          justify-content: start;
         }
       }
     `,

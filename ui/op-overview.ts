@@ -268,10 +268,10 @@ export class OpOverview extends LitElement implements Drawable {
         dashed: false,
       });
     }
-    for (const { level, time } of alarms.onsets) {
+    for (const { level, began } of alarms.onsets) {
       if (level !== "alarm") continue;
       c.fillStyle = "#ff5c50";
-      const at = x(time);
+      const at = x(began);
       c.beginPath();
       c.moveTo(at - 5 * ratio, 9 * ratio);
       c.lineTo(at + 5 * ratio, 9 * ratio);

@@ -213,7 +213,11 @@ export class OpTrace extends LitElement implements Drawable {
     for (const stream of new Set(panel.traces.map((t) => t.stream))) {
       const columns = panel.traces
         .filter((t) => t.stream === stream)
-        .flatMap((t) => [t.column, ...[t.error, t.spread].filter((name) => name !== undefined), ...(t.band ?? [])]);
+        .flatMap((t) => [
+          t.column,
+          ...[t.error, t.spread].filter((name) => name !== undefined),
+          ...(t.band ?? []),
+        ]);
       this.#feeds.set(
         stream,
         new TraceFeed({
@@ -375,14 +379,12 @@ export class OpTrace extends LitElement implements Drawable {
       const buffer = this.#feeds.get(trace.stream)!.shown;
       for (const column of [trace.column, ...(trace.band ?? [])]) {
         const one = buffer.extent(column, from, to);
-        if (one) {
-          for (const about of [trace.error, trace.spread]) {
-            const most = about === undefined ? 0 : (buffer.extent(about, from, to)?.[1] ?? 0);
-            one[0] = Math.min(one[0], extent![0] - most);
-            one[1] = Math.max(one[1], extent![1] + most);
-          }
-        }
-        if (one) all = all ? [Math.min(all[0], one[0]), Math.max(all[1], one[1])] : one;
+        if (!one) continue;
+        const reach = [trace.error, trace.spread].map((about) =>
+          about === undefined ? 0 : (buffer.extent(about, from, to)?.[1] ?? 0),
+        );
+        const [low, high] = [one[0] - Math.max(...reach), one[1] + Math.max(...reach)];
+        all = all ? [Math.min(all[0], low), Math.max(all[1], high)] : [low, high];
       }
     }
     return all;
@@ -435,14 +437,14 @@ export class OpTrace extends LitElement implements Drawable {
     height: number,
     ratio: number,
   ): void {
-    for (const { time, level } of this.page.alarms.onsets) {
+    for (const { began, level } of this.page.alarms.onsets) {
       c.globalAlpha = level === "alarm" ? 0.85 : 0.55;
       c.strokeStyle = level === "alarm" ? "#ff5c50" : "#ffc247";
       c.lineWidth = ratio;
       c.setLineDash(level === "alarm" ? [] : [3 * ratio, 3 * ratio]);
       c.beginPath();
-      c.moveTo(x(time), top);
-      c.lineTo(x(time), top + height);
+      c.moveTo(x(began), top);
+      c.lineTo(x(began), top + height);
       c.stroke();
     }
     c.globalAlpha = 1;

@@ -80,8 +80,9 @@ export interface Choice {
   readonly modulus: Trace | undefined;
 }
 
-/** Streams of the house-keeping: they have tables and marks of their own. */
-const HOUSEKEEPING = /^(faults|health|actions|alarms)$|\.late$/;
+/** Streams of the house-keeping: they have tables and marks of their own, and `health` goes by the clock. */
+export const isHousekeeping = ({ stream }: StreamEntry): boolean =>
+  /^(faults|health|actions|alarms)$|\.(late|faults)$/.test(stream);
 
 /** Codes that say what a cell is doing. */
 const DOING = /charg|rest|idle/i;
@@ -112,7 +113,10 @@ function trace(stream: string, fields: Readonly<Record<string, Field>>, column: 
     .find(([a, b]) => has(a) && has(b));
   const error = [field.uncertainty, `${column}_se`].find(has);
   const stem = column.slice(0, column.length - (/(median|mean)$/.exec(column)?.[0].length ?? 0));
-  const spread = stem === column ? undefined : SPREADS.map((name) => stem + name).find((name) => has(name) && fields[name]!.unit === field.unit);
+  const spread =
+    stem === column
+      ? undefined
+      : SPREADS.map((name) => stem + name).find((name) => has(name) && fields[name]!.unit === field.unit);
   return {
     stream,
     column,
@@ -181,7 +185,7 @@ const SHOWN = 5;
 
 export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
   const entries = [...catalogue.values()]
-    .filter(({ stream }) => !HOUSEKEEPING.test(stream))
+    .filter((entry) => !isHousekeeping(entry))
     .sort((a, b) => (a.stream < b.stream ? -1 : 1));
   const candidates: Candidate[] = [];
   for (const entry of entries) {
@@ -256,7 +260,8 @@ export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
     voltage: voltage?.trace,
     current: current?.trace,
     // The charge of a whole step, which stands beside its duration, is not the charge now.
-    charge: (best("state of charge") ?? best("charge", ({ entry }) => !("duration" in entry.schema.fields)))?.trace,
+    charge: (best("state of charge") ?? best("charge", ({ entry }) => !("duration" in entry.schema.fields)))
+      ?.trace,
     modulus: best("modulus", ({ worth: w }) => w > -5)?.trace,
   };
 }
@@ -272,7 +277,9 @@ function find(entries: readonly StreamEntry[], wanted: (name: string, field: Fie
 /** What is held against the limit: the statistics in its unit, or else the value itself. */
 export function statisticsOf(fields: Readonly<Record<string, Field>>): string[] {
   const unit = fields["limit"]?.unit;
-  const own = ["upper", "lower"].filter((name) => fields[name]?.kind === "scalar" && fields[name].unit === unit);
+  const own = ["upper", "lower"].filter(
+    (name) => fields[name]?.kind === "scalar" && fields[name].unit === unit,
+  );
   return own.length > 0 ? own : ["value"];
 }
 
@@ -312,7 +319,11 @@ function imagesOf(entry: StreamEntry): { sort: string; worth: number; panel: Ima
       log: sort === "modulus",
     };
     // Corrected before raw: what an operator made of an image comes later in the pipeline.
-    const points = (entry.derived ? 2 : 0) - (isCounted(unit) ? 1 : 0) - (entry.provisional ? 1 : 0) - (isTruth(entry) ? 100 : 0);
+    const points =
+      (entry.derived ? 2 : 0) -
+      (isCounted(unit) ? 1 : 0) -
+      (entry.provisional ? 1 : 0) -
+      (isTruth(entry) ? 100 : 0);
     return points < -50 ? [] : [{ sort, worth: points, panel }];
   });
 }
@@ -340,7 +351,7 @@ function curveOf({ stream, schema: { fields } }: StreamEntry): CurvePanel[] {
 /** The streams that come from instruments, by the name of their node where that has only one, else by their port. */
 export function sourcesOf(catalogue: ReadonlyMap<string, StreamEntry>): Source[] {
   const streams = [...catalogue.values()]
-    .filter((entry) => !entry.derived && !HOUSEKEEPING.test(entry.stream) && !isTruth(entry))
+    .filter((entry) => !entry.derived && !isHousekeeping(entry) && !isTruth(entry))
     .map(({ stream }) => stream);
   const node = (stream: string) => stream.split(".")[0]!;
   const port = (stream: string) => stream.split(".").slice(1).join(".") || stream;

@@ -6,6 +6,12 @@ const text = (value: unknown): string =>
 const inside = (value: unknown, key: string): unknown =>
   typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
 
+/** The run's origin, from which its seconds count, ms; NaN while it is not known. The manifest has it in ns, as digits. */
+export function runOrigin(manifest: Readonly<Record<string, unknown>>): number {
+  const origin = text(manifest["origin"]);
+  return /^-?\d+$/.test(origin) ? Number(origin) / 1e6 : NaN;
+}
+
 export interface RunName {
   readonly run: string;
   readonly cell: string;

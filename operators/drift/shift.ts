@@ -31,7 +31,7 @@ function overlapOf(rows: number, cols: number, row: number, col: number): Overla
  *
  * without dividing by the amplitudes (as phase correlation does, which on frames that are not periodic finds their
  * edges: 4 to 7 px off). The window draws the maximum towards no shift, so both frames are cut to what they show in
- * common and correlated again, until nothing moves. Undefined where the common part becomes too small.
+ * common and correlated again, until less than a pixel is left. Undefined where the common part becomes too small.
  *
  * Reference: Guizar-Sicairos, Thurman & Fienup, Opt. Lett. 33, 156 (2008), for the correlation by FFT.
  */
@@ -43,12 +43,11 @@ export function coarseShift(
     const common = overlapOf(rows, cols, row, col);
     if (common.rows * common.cols < minOverlap * rows * cols || common.rows < 8 || common.cols < 8) return undefined;
     const peak = correlationPeak(reference, frame, cols, common, row, col);
-    const [stepRow, stepCol] = [Math.round(peak.row), Math.round(peak.col)];
-    if (stepRow === 0 && stepCol === 0) return { row: row + peak.row, col: col + peak.col };
-    row += stepRow;
-    col += stepCol;
+    if (Math.abs(peak.row) < 1 && Math.abs(peak.col) < 1) return { row: row + peak.row, col: col + peak.col };
+    row += Math.round(peak.row);
+    col += Math.round(peak.col);
   }
-  return { row, col };
+  return undefined;
 } // prettier-ignore
 
 function correlationPeak(
@@ -133,8 +132,11 @@ export function refineShift(
 ): Registration | undefined {
   let { row, col } = start;
   const gradient = smoothGradient(frame.values, rows, cols);
+  // The pixels compared stay the same while the shift settles: else it could go to and fro where one comes in.
+  let near = { row: Math.round(row), col: Math.round(col) };
   for (let pass = 0; pass < 60; pass++) {
-    const system = normalEquations(spline, reference, frame, gradient, rows, cols, row, col);
+    if (Math.abs(row - near.row) > 1 || Math.abs(col - near.col) > 1) near = { row: Math.round(row), col: Math.round(col) };
+    const system = normalEquations(spline, reference, frame, gradient, rows, cols, near, { row, col });
     if (!system) return undefined;
     const { stepRow, stepCol, row_se, col_se, confidence } = system;
     if (!Number.isFinite(stepRow) || !Number.isFinite(stepCol)) return undefined;
@@ -142,9 +144,8 @@ export function refineShift(
     row += stepRow / longest;
     col += stepCol / longest;
     if (Math.abs(row - start.row) > 4 || Math.abs(col - start.col) > 4) return undefined;
-    if (Math.abs(stepRow) < 1e-6 && Math.abs(stepCol) < 1e-6) return { row, col, row_se, col_se, confidence };
-    // Weights change a little from pass to pass; far below the standard error nothing is gained.
-    if (pass > 20 && Math.hypot(stepRow, stepCol) < 0.01 * Math.hypot(row_se, col_se)) return { row, col, row_se, col_se, confidence };
+    const step = Math.hypot(stepRow, stepCol);
+    if (step < Math.max(1e-6, 1e-3 * Math.hypot(row_se, col_se))) return { row, col, row_se, col_se, confidence };
   }
   return undefined;
 } // prettier-ignore
@@ -163,38 +164,44 @@ const TUKEY = 4.685;
 
 function normalEquations(
   spline: Float64Array, reference: Levelled, frame: Levelled, gradient: Gradient,
-  rows: number, cols: number, row: number, col: number,
+  rows: number, cols: number, near: Shift, { row, col }: Shift,
 ): Step | undefined {
-  const top = Math.max(RIM, Math.ceil(RIM - row));
-  const left = Math.max(RIM, Math.ceil(RIM - col));
-  const height = Math.min(rows - RIM, Math.floor(rows - 1 - RIM - row) + 1) - top;
-  const width = Math.min(cols - RIM, Math.floor(cols - 1 - RIM - col) + 1) - left;
+  // A pixel of the reference's rim is left to spare, since the shift may be up to one off `near`.
+  const top = Math.max(RIM, 1 - near.row);
+  const left = Math.max(RIM, 1 - near.col);
+  const height = Math.min(rows - RIM, rows - 1 - near.row) - top;
+  const width = Math.min(cols - RIM, cols - 1 - near.col) - left;
   if (height < 8 || width < 8) return undefined;
   const seen = interpolated(spline, rows, cols, top + row, left + col, height, width);
 
   const n = height * width;
   const residual = new Float64Array(n);
   const usable = new Uint8Array(n);
-  const nearRow = Math.round(row);
-  const nearCol = Math.round(col);
   for (let r = 0, i = 0; r < height; r++) {
     for (let c = 0; c < width; c++, i++) {
       const here = (top + r) * cols + left + c;
       residual[i] = seen[i]! - frame.values[here]!;
-      const there = here + nearRow * cols + nearCol;
+      const there = here + near.row * cols + near.col;
       if (frame.known[here] && reference.known[there]) usable[i] = 1;
     }
   }
   const offsets = lineMedians(residual, usable, height, width);
   const scale = spread(residual, usable, offsets, height, width);
   const weight = new Float64Array(n);
+  let weights = 0;
+  let responses = 0;
   for (let r = 0, i = 0; r < height; r++) {
     for (let c = 0; c < width; c++, i++) {
       if (!usable[i]) continue;
-      const u = scale > 0 ? (residual[i]! - offsets[r]!) / (TUKEY * scale) : 0;
-      if (Math.abs(u) < 1) weight[i] = (1 - u * u) ** 2;
+      const u2 = scale > 0 ? ((residual[i]! - offsets[r]!) / (TUKEY * scale)) ** 2 : 0;
+      if (u2 >= 1) continue;
+      weight[i] = (1 - u2) ** 2;
+      weights += weight[i]!;
+      responses += (1 - u2) * (1 - 5 * u2);
     }
   }
+  // By how much less the sum of w e answers to a shift than the weights say, since they answer too: d(w e)/de < w.
+  const response = Math.max(0.1, responses / weights);
 
   // Residual e, gradient of the frame a (row) and b (col), column number k: each less its weighted mean over the line.
   const e = new Float64Array(n);
@@ -263,7 +270,7 @@ function normalEquations(
     rab += blocks[i]! * blocks[i + 1]!;
     rbb += blocks[i + 1]! ** 2;
   }
-  const se = (x: number, y: number): number => Math.sqrt(x * x * raa + 2 * x * y * rab + y * y * rbb) / det;
+  const se = (x: number, y: number): number => Math.sqrt(x * x * raa + 2 * x * y * rab + y * y * rbb) / (det * response);
   return {
     stepRow: -(bC * ae - aC * be) / det,
     stepCol: -(aR * be - bR * ae) / det,

@@ -8,7 +8,7 @@
  *     b = max(3 s, 0.2 % of the largest |I| so far, `restCurrent_A`)
  *
  * s is the current's noise: 1.4826 median |I[k+1] - 2 I[k] + I[k-1]| / sqrt(6) over the last rows, which neither a
- * constant current nor a ramp disturbs. Hysteresis: a cell that was active rests below b / 2.
+ * constant current nor a ramp disturbs. Hysteresis: a cell at rest becomes active only above 2 b.
  * Constant voltage begins where, from one row to the next, the voltage moves by no more than `cvVoltage_V`, the
  * current falls by more than its noise, and by more, relatively, than the voltage moves; it ends where the voltage has
  * left the place where it began by twice that.
@@ -29,23 +29,24 @@ const CV_FALL = 0.02;
 
 /** Plain numbers, so that it can be saved. */
 export interface Memory {
-  /** The last rows' currents, for the second difference; and the magnitudes of those, newest last. */
+  /** The last rows' currents, for the second difference; the magnitudes of those, newest last, and by size. */
   recent_A: number[];
   seconds_A: number[];
+  sorted_A: number[];
   rows: number;
   largest_A: number;
   /** Noise, as of the last row. */
   noise_A: number;
-  /** Of the last row that was told: its current, voltage and state, and where its constant voltage began. */
+  /** Of the last row that was told: its current and voltage, the largest current since its sign changed, and where constant
+   * voltage began. */
   last_A: number;
   last_V: number;
-  state: number;
   level_A: number;
   hold_V: number;
 }
 
 export const freshMemory = (): Memory => ({
-  recent_A: [], seconds_A: [], rows: 0, largest_A: 0, noise_A: 0, last_A: NaN, last_V: NaN, state: UNKNOWN, level_A: 0, hold_V: NaN,
+  recent_A: [], seconds_A: [], sorted_A: [], rows: 0, largest_A: 0, noise_A: 0, last_A: NaN, last_V: NaN, level_A: 0, hold_V: NaN,
 }); // prettier-ignore
 
 /** Takes note of a row's current: its noise, its range. */
@@ -53,30 +54,31 @@ export function observe(memory: Memory, current_A: number): void {
   if (!Number.isFinite(current_A)) return;
   memory.rows++;
   memory.largest_A = Math.max(memory.largest_A, Math.abs(current_A));
-  const { recent_A: recent, seconds_A: seconds } = memory;
+  const { recent_A: recent, seconds_A: seconds, sorted_A: sorted } = memory;
   if (recent.length === 2) {
-    seconds.push(Math.abs(current_A - 2 * recent[1]! + recent[0]!));
-    if (seconds.length > NOISE_ROWS) seconds.shift();
+    const second_A = Math.abs(current_A - 2 * recent[1]! + recent[0]!);
+    seconds.push(second_A);
+    if (seconds.length > NOISE_ROWS) sorted.splice(placeOf(sorted, seconds.shift()!), 1);
+    sorted.splice(placeOf(sorted, second_A), 0, second_A);
+    memory.noise_A = (1.4826 * median(sorted)) / Math.sqrt(6);
     recent.shift();
-    memory.noise_A = (1.4826 * median(seconds)) / Math.sqrt(6);
   }
   recent.push(current_A);
 }
 
-/** What the cell does at a row, given what it did before it; remembers it. NaN current tells nothing. */
+/** What the cell does at a row, given what it did `before`; remembers the row. NaN current tells nothing. */
 export function stateAt(
   memory: Memory,
-  current_A: number,
-  voltage_V: number,
+  { current_A, voltage_V }: { readonly current_A: number; readonly voltage_V: number },
+  before: number,
   settings: StateSettings,
 ): number {
   if (!Number.isFinite(current_A)) return UNKNOWN;
-  const { noise_A, largest_A, last_A, last_V, state: before } = memory;
+  const { noise_A, largest_A, last_A, last_V } = memory;
   const band_A = Math.max(3 * noise_A, RANGE_SHARE * largest_A, settings.restCurrent_A);
   const size_A = Math.abs(current_A);
-  const active = before > REST;
   let state = REST;
-  if (size_A > (active ? band_A / 2 : band_A)) {
+  if (size_A > (before === REST ? 2 * band_A : band_A)) {
     const [constant, held] = current_A > 0 ? [CHARGE, CV_CHARGE] : [DISCHARGE, CV_DISCHARGE];
     const goesOn = before === constant || before === held;
     if (!goesOn) memory.level_A = size_A;
@@ -91,14 +93,19 @@ export function stateAt(
     if (before === held && state === constant) memory.level_A = size_A;
     memory.level_A = Math.max(memory.level_A, size_A);
   }
-  memory.state = state;
   memory.last_A = current_A;
   memory.last_V = voltage_V;
   return state;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = Float64Array.from(values).sort();
+/** Index of the first value that is not less. */
+function placeOf(sorted: readonly number[], value: number): number {
+  let place = 0;
+  while (place < sorted.length && sorted[place]! < value) place++;
+  return place;
+}
+
+function median(sorted: readonly number[]): number {
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -59,8 +59,8 @@ interface Step {
   lastVoltage_V: number;
   lastCurrent_A: number;
   mode: number;
-  /** Records by the state that their current and voltage tell. */
-  told: Record<number, number>;
+  /** Records by the state that their current and voltage tell, from UNKNOWN on. */
+  told: number[];
 }
 
 interface Row {
@@ -84,6 +84,8 @@ interface State {
   kind: number;
   /** The noise is known, and the first records have been told by it. */
   told: boolean;
+  /** State that the last record told. */
+  toldLast: number;
   /** Records that wait: for that, or for a new state to last. */
   waiting: Row[];
   intervals_s: number[];
@@ -158,7 +160,7 @@ export const steps = defineOperator({
     const counted = counts.some((name) => name !== "mode");
     const settings = { restCurrent_A: rest_current, cvVoltage_V: cv_voltage };
     let s: State = {
-      index: -1, counts: [], told: false, step: undefined, kind: UNKNOWN, waiting: [], intervals_s: [], memory: freshMemory(),
+      index: -1, counts: [], told: false, toldLast: UNKNOWN, step: undefined, kind: UNKNOWN, waiting: [], intervals_s: [], memory: freshMemory(),
     }; // prettier-ignore
 
     return {
@@ -211,7 +213,9 @@ export const steps = defineOperator({
           settle();
         };
         const tell = (row: Row): void => {
-          row.state = row.resting ? REST : stateAt(s.memory, row.current_A, row.voltage_V, settings);
+          const before = counted ? s.toldLast : s.kind;
+          row.state = row.resting ? REST : stateAt(s.memory, row, before, settings);
+          if (row.state !== UNKNOWN) s.toldLast = row.state;
         };
 
         for (let i = 0; i < length; i++) {
@@ -260,20 +264,20 @@ export const steps = defineOperator({
         const earliest = s.step?.rows ? s.step.end_s : s.waiting[0]?.seconds;
         return earliest === undefined ? Infinity : earliest - Math.abs(earliest) * 2 ** -52;
       },
-      save: () => s,
-      load: (saved: State) => void (s = saved),
+      save: () => structuredClone(s),
+      load: (saved: State) => void (s = structuredClone(saved)),
     };
   },
 });
 
 const freshStep = (mode: number): Step => ({
   start: 0n, end: 0n, end_s: NaN, duration_s: 0, rows: 0, charge_C: 0, energy_J: 0, voltage_Vs: 0, integrated_s: 0,
-  charged_s: 0, untimed_C: 0, charges: 0, gaps: 0, gap_s: 0, least_V: Infinity, most_V: -Infinity, firstVoltage_V: NaN, lastVoltage_V: NaN, lastCurrent_A: NaN, mode, told: {},
+  charged_s: 0, untimed_C: 0, charges: 0, gaps: 0, gap_s: 0, least_V: Infinity, most_V: -Infinity, firstVoltage_V: NaN, lastVoltage_V: NaN, lastCurrent_A: NaN, mode, told: [0, 0, 0, 0, 0, 0],
 }); // prettier-ignore
 
 function addTo(step: Step, row: Row, intervals_s: number[], gapFactor: number): void {
   const { current_A, voltage_V, dq_C, seconds, state } = row;
-  if (state !== UNKNOWN) step.told[state] = (step.told[state] ?? 0) + 1;
+  if (state !== UNKNOWN) step.told[state - UNKNOWN]!++;
   if (step.rows === 0) {
     step.start = row.time;
     step.firstVoltage_V = voltage_V;
@@ -283,8 +287,7 @@ function addTo(step: Step, row: Row, intervals_s: number[], gapFactor: number): 
   } else {
     const dt_s = seconds - step.end_s;
     step.duration_s += dt_s;
-    const longest_s = intervals_s.length < ENOUGH_INTERVALS ? Infinity : Math.max(...intervals_s);
-    const gap = dt_s > gapFactor * longest_s;
+    const gap = dt_s > gapFactor * intervals_s.at(-1)! && dt_s > gapFactor * longest(intervals_s);
     intervals_s.push(dt_s);
     if (intervals_s.length > LAST_INTERVALS) intervals_s.shift();
     if (gap) {
@@ -301,6 +304,10 @@ function addTo(step: Step, row: Row, intervals_s: number[], gapFactor: number): 
   step.end_s = seconds;
   step.lastVoltage_V = voltage_V;
   step.lastCurrent_A = current_A;
+}
+
+function longest(intervals_s: readonly number[]): number {
+  return intervals_s.length < ENOUGH_INTERVALS ? Infinity : Math.max(...intervals_s);
 }
 
 function addUntimed(step: Step, charge_C: number): void {
@@ -332,7 +339,8 @@ function integrate(step: Step, { current_A, voltage_V, dq_C }: Row, dt_s: number
 function kindOf({ mode, charge_C, told, least_V, most_V }: Step, { cvVoltage_V }: StateSettings): number {
   if (mode === RESTING) return REST;
   let most = UNKNOWN;
-  for (const kind in told) if (told[kind]! > (told[most] ?? 0)) most = Number(kind);
+  for (let kind = REST; kind <= CV_DISCHARGE; kind++)
+    if (told[kind - UNKNOWN]! > told[most - UNKNOWN]!) most = kind;
   if ((mode !== GALVANO && mode !== POTENTIO) || charge_C === 0) return most;
   // Potentiostatic is also what sweeps the voltage.
   const held = mode === POTENTIO && most_V - least_V <= 5 * cvVoltage_V;
@@ -344,11 +352,11 @@ const directionOf = (kind: number): number =>
   kind === CV_CHARGE ? CHARGE : kind === CV_DISCHARGE ? DISCHARGE : kind;
 
 function summary(step: Step, kind: number) {
-  const told = Object.values(step.told).reduce((sum, n) => sum + n, 0);
-  const agreeing = Object.entries(step.told).reduce(
-    (sum, [one, n]) => (directionOf(Number(one)) === directionOf(kind) ? sum + n : sum),
-    0,
-  );
+  let [told, agreeing] = [0, 0];
+  step.told.forEach((n, i) => {
+    told += n;
+    if (directionOf(i + UNKNOWN) === directionOf(kind)) agreeing += n;
+  });
   const { charged_s, integrated_s } = step;
   return {
     kind,

@@ -2,7 +2,7 @@
  * Cuts a derived stream by its rows alone: after a fixed number of them, by their size, and at each whole pane of
  * event time, counted from 1970. How the rows came, and when, leaves no trace; so a replay writes the same bytes.
  */
-import { copy, join, timesOf, valuesOf, type Flat, type Layout, type Piece } from "./layout.ts";
+import { join, timesOf, valuesOf, type Flat, type Layout, type Piece } from "./layout.ts";
 
 export const MAX_ROWS = 8192;
 export const MAX_BYTES = 4 * 1024 * 1024;
@@ -20,8 +20,6 @@ export class Cutter {
   readonly #maxBytes: number;
   readonly #pane: bigint | undefined;
   #open: Piece[] = [];
-  /** How many of them lie in memory of their own. */
-  #owned = 0;
   #rows = 0;
   #bytes = 0;
   #paneEnd = 0n;
@@ -33,16 +31,18 @@ export class Cutter {
     this.#pane = pane;
   }
 
-  /** Takes the next rows, in time order, and gives what has become complete. The bytes are lent until `own`. */
+  /** Takes the next rows, in time order, and gives what has become complete. The bytes are kept, not copied. */
   take(flat: Flat): Flat[] {
     const done: Flat[] = [];
     const times = timesOf(flat);
     let from = 0;
     while (from < flat.rows) {
-      if (this.#rows > 0 && this.#pane !== undefined && times[from]! >= this.#paneEnd) done.push(this.#close());
+      if (this.#rows > 0 && this.#pane !== undefined && times[from]! >= this.#paneEnd)
+        done.push(this.#close());
       if (this.#rows === 0 && this.#pane !== undefined) this.#paneEnd = endOfPane(times[from]!, this.#pane);
       let to = Math.min(flat.rows, from + this.#maxRows - this.#rows);
-      if (this.#pane !== undefined && times[to - 1]! >= this.#paneEnd) to = firstAtOrAfter(times, this.#paneEnd, from, to);
+      if (this.#pane !== undefined && times[to - 1]! >= this.#paneEnd)
+        to = firstAtOrAfter(times, this.#paneEnd, from, to);
       let full = this.#rows + to - from === this.#maxRows;
       if (this.#layout.varies) {
         const fits = this.#fitting(flat, from, to);
@@ -59,7 +59,9 @@ export class Cutter {
 
   /** No later row is before the watermark: gives the open batch if its pane is over. */
   advance(watermark: bigint): Flat | undefined {
-    return this.#rows > 0 && this.#pane !== undefined && watermark >= this.#paneEnd ? this.#close() : undefined;
+    return this.#rows > 0 && this.#pane !== undefined && watermark >= this.#paneEnd
+      ? this.#close()
+      : undefined;
   }
 
   /** Gives what is left: no row comes any more. */
@@ -67,17 +69,11 @@ export class Cutter {
     return this.#rows > 0 ? this.#close() : undefined;
   }
 
-  /** Copies what is still open: the memory that it came in will be used again. */
-  own(): void {
-    for (; this.#owned < this.#open.length; this.#owned++) {
-      const flat = copy([this.#open[this.#owned]!], this.#layout);
-      this.#open[this.#owned] = { flat, from: 0, to: flat.rows };
-    }
-  }
-
   /** How far rows go before their bytes are too many; at least one row goes into a batch. */
   #fitting(flat: Flat, from: number, to: number): number {
-    const lists = this.#layout.columns.filter(({ varies }) => varies).map(({ buffer, bytes }) => ({ offsets: valuesOf(flat.buffers[buffer]!, "i32") as Int32Array, bytes }));
+    const lists = this.#layout.columns
+      .filter(({ varies }) => varies)
+      .map(({ buffer, bytes }) => ({ offsets: valuesOf(flat.buffers[buffer]!, "i32") as Int32Array, bytes }));
     for (let i = from; i < to; i++) {
       let size = this.#layout.fixedBytes;
       for (const { offsets, bytes } of lists) size += (offsets[i + 1]! - offsets[i]!) * bytes;
@@ -90,7 +86,6 @@ export class Cutter {
   #close(): Flat {
     const flat = join(this.#open, this.#layout);
     this.#open = [];
-    this.#owned = 0;
     this.#rows = 0;
     this.#bytes = 0;
     return flat;

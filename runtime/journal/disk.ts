@@ -37,6 +37,7 @@ export const realDisk: Disk = {
     }
   },
   truncate: ftruncateSync,
-  flush: (file) => new Promise((resolve, reject) => fdatasync(file, (error) => (error ? reject(error) : resolve()))),
+  flush: (file) =>
+    new Promise((resolve, reject) => fdatasync(file, (error) => (error ? reject(error) : resolve()))),
   close: closeSync,
 };

@@ -1,7 +1,13 @@
 // The journal: a run is a directory of Arrow streams, their indexes, and run.json.
 
 // Recording
-export { createRecorder, type AppendOptions, type Recorder, type RecorderOptions, type RecorderPosition } from "./recorder.ts";
+export {
+  createRecorder,
+  type AppendOptions,
+  type Recorder,
+  type RecorderOptions,
+  type RecorderPosition,
+} from "./recorder.ts";
 export { writeManifest, type Manifest } from "./manifest.ts";
 
 // Reading

@@ -39,23 +39,33 @@ export function layoutOf(schema: Schema): Layout {
   const known = layouts.get(schema);
   if (known) return known;
   let buffer = 0;
-  const columns = [["time", { kind: "scalar", type: "i64", unit: "ns" }] as [string, Field], ...Object.entries(schema.fields)].map(
-    ([name, field]): ColumnLayout => {
-      const varies = field.kind === "curve" || field.kind === "label";
-      const type = field.kind === "label" ? "u8" : field.type;
-      const width = widthOf(name, field);
-      const column = { name, kind: field.kind, type, width, varies, buffer, bytes: bytesPerValue(type) * width };
-      buffer += varies ? 2 : 1;
-      return column;
-    },
-  );
+  const columns = [
+    ["time", { kind: "scalar", type: "i64", unit: "ns" }] as [string, Field],
+    ...Object.entries(schema.fields),
+  ].map(([name, field]): ColumnLayout => {
+    const varies = field.kind === "curve" || field.kind === "label";
+    const type = field.kind === "label" ? "u8" : field.type;
+    const width = widthOf(name, field);
+    const column = {
+      name,
+      kind: field.kind,
+      type,
+      width,
+      varies,
+      buffer,
+      bytes: bytesPerValue(type) * width,
+    };
+    buffer += varies ? 2 : 1;
+    return column;
+  });
   const fixedBytes = columns.reduce((sum, { varies, bytes }) => sum + (varies ? 4 : bytes), 0);
   const made = { columns, fixedBytes, varies: columns.some(({ varies }) => varies), buffers: buffer };
   layouts.set(schema, made);
   return made;
 }
 
-const bytesOf = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+const bytesOf = (view: ArrayBufferView): Uint8Array =>
+  new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
 /** Columns as bytes, numbers without a copy. Throws TypeError or RangeError where they are not what the schema says. */
 export function flatten(columns: Columns, layout: Layout, stream: string): Flat {
@@ -72,16 +82,23 @@ export function flatten(columns: Columns, layout: Layout, stream: string): Flat 
     if (kind === "label") {
       buffers.push(...utf8(column as readonly string[]));
     } else if (isList(column)) {
-      if (typeOf(column.values) !== type) throw new TypeError(`${stream}: ${name} is ${typeOf(column.values)}, declared as ${type}`);
+      if (typeOf(column.values) !== type)
+        throw new TypeError(`${stream}: ${name} is ${typeOf(column.values)}, declared as ${type}`);
       const first = column.offsets[0] ?? 0;
       const last = column.offsets[rows] ?? first;
       const offsets = rows === 0 ? new Int32Array(1) : column.offsets.subarray(0, rows + 1);
-      buffers.push(bytesOf(rows === 0 || first === 0 ? offsets : offsets.map((at) => at - first)), bytesOf(column.values.subarray(first, last)));
+      buffers.push(
+        bytesOf(rows === 0 || first === 0 ? offsets : offsets.map((at) => at - first)),
+        bytesOf(column.values.subarray(first, last)),
+      );
     } else {
       const values = column as NumericArray;
-      if (typeOf(values) !== type) throw new TypeError(`${stream}: ${name} is ${typeOf(values)}, declared as ${type}`);
+      if (typeOf(values) !== type)
+        throw new TypeError(`${stream}: ${name} is ${typeOf(values)}, declared as ${type}`);
       if (values.length !== rows * width) {
-        throw new RangeError(`${stream}: ${name} holds ${values.length} values; ${rows} rows need ${rows * width}`);
+        throw new RangeError(
+          `${stream}: ${name} holds ${values.length} values; ${rows} rows need ${rows * width}`,
+        );
       }
       buffers.push(bytesOf(values));
     }
@@ -129,7 +146,9 @@ export function unflatten({ rows, buffers }: Flat, layout: Layout): Columns {
     if (kind === "curve") columns[name] = { values: valuesOf(bytes, type), offsets };
     else {
       const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      columns[name] = Array.from({ length: rows }, (_, i) => text.toString("utf8", offsets[i], offsets[i + 1]));
+      columns[name] = Array.from({ length: rows }, (_, i) =>
+        text.toString("utf8", offsets[i], offsets[i + 1]),
+      );
     }
   }
   return columns as Columns;
@@ -144,16 +163,14 @@ export interface Piece {
 
 export function join(pieces: readonly Piece[], layout: Layout): Flat {
   const [only] = pieces;
-  return pieces.length === 1 && only!.from === 0 && only!.to === only!.flat.rows ? only!.flat : copy(pieces, layout);
-}
-
-/** The same in memory of its own. */
-export function copy(pieces: readonly Piece[], layout: Layout): Flat {
+  if (pieces.length === 1 && only!.from === 0 && only!.to === only!.flat.rows) return only!.flat;
   const rows = pieces.reduce((sum, { from, to }) => sum + to - from, 0);
   const buffers: Uint8Array[] = [];
   for (const { varies, bytes, buffer } of layout.columns) {
     if (!varies) {
-      const parts = pieces.map(({ flat, from, to }) => flat.buffers[buffer]!.subarray(from * bytes, to * bytes));
+      const parts = pieces.map(({ flat, from, to }) =>
+        flat.buffers[buffer]!.subarray(from * bytes, to * bytes),
+      );
       buffers.push(joinBytes(parts, rows * bytes));
       continue;
     }
@@ -170,6 +187,7 @@ export function copy(pieces: readonly Piece[], layout: Layout): Flat {
 }
 
 function joinBytes(parts: readonly Uint8Array[], length: number): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
   const joined = bytesOf(Buffer.allocUnsafeSlow(length));
   let at = 0;
   for (const part of parts) {

@@ -21,14 +21,20 @@ export const levelColumns = (schema: Schema): string[] =>
   Object.keys(schema.fields).filter((name) => schema.fields[name]!.kind === "scalar");
 
 /** Of one column, in this order and beside each other, so that a view reads them at once. */
-export const levelNames = (name: string): string[] => [`${name}_min`, `${name}_max`, `${name}_count`, `${name}_mean`];
+export const levelNames = (name: string): string[] => [
+  `${name}_min`,
+  `${name}_max`,
+  `${name}_count`,
+  `${name}_mean`,
+];
 
 /** `time` is the earliest of a block, `last_time` its latest. */
 export function levelSchema(schema: Schema, k: number): Schema {
   const fields: Record<string, Fields[string]> = { last_time: scalar("ns", { type: "i64" }) };
   for (const name of levelColumns(schema)) {
     const { unit } = schema.fields[name]!;
-    for (const of of levelNames(name)) fields[of] = of.endsWith("_count") ? scalar("1", { type: "u32" }) : scalar(unit);
+    for (const of of levelNames(name))
+      fields[of] = of.endsWith("_count") ? scalar("1", { type: "u32" }) : scalar(unit);
   }
   return { fields, metadata: { rows_per_block: String(2 ** k) } };
 }
@@ -89,13 +95,14 @@ export class LevelBuilder {
     const columns = layout.columns.filter(({ name, kind }) => kind === "scalar" && name !== "time");
     const values = columns.map(({ buffer, type }) => numbers(valuesOf(flat.buffers[buffer]!, type)));
     const level = this.#levels[0]!;
-    for (let from = 0; from < flat.rows; ) {
+    for (let from = 0; from < flat.rows;) {
       const to = Math.min(flat.rows, from + BLOCK - ((row + from) % BLOCK));
       // Rows are sorted within a batch, so its ends are its extremes.
       if (level.filled === 0 || times[from]! < level.first) level.first = times[from]!;
       if (level.filled === 0 || times[to - 1]! > level.last) level.last = times[to - 1]!;
       level.filled += to - from;
-      for (let column = 0; column < values.length; column++) sumUp(values[column]!, from, to, level.open, column * KEPT);
+      for (let column = 0; column < values.length; column++)
+        sumUp(values[column]!, from, to, level.open, column * KEPT);
       if ((row + to) % BLOCK === 0) this.#close(0);
       from = to;
     }
@@ -134,7 +141,11 @@ export class LevelBuilder {
       while (done.first.length >= (all ? 1 : LEVEL_ROWS)) {
         const n = Math.min(LEVEL_ROWS, done.first.length);
         const values = done.values.splice(0, n * level.open.length);
-        const columns = this.#columnsOf({ first: done.first.splice(0, n), last: done.last.splice(0, n), values });
+        const columns = this.#columnsOf({
+          first: done.first.splice(0, n),
+          last: done.last.splice(0, n),
+          values,
+        });
         taken.push({ k: LEVELS[i]!, row: level.doneFrom, columns });
         level.doneFrom += n;
       }
@@ -144,9 +155,14 @@ export class LevelBuilder {
 
   #columnsOf({ first, last, values }: Level["done"]): Columns {
     const stride = this.#names.length * KEPT;
-    const columns: Record<string, NumericArray> = { time: BigInt64Array.from(first), last_time: BigInt64Array.from(last) };
+    const columns: Record<string, NumericArray> = {
+      time: BigInt64Array.from(first),
+      last_time: BigInt64Array.from(last),
+    };
     for (const [column, name] of this.#names.entries()) {
-      const [min, max, count, mean] = (["f64", "f64", "u32", "f64"] as const).map((type) => makeArray(type, first.length));
+      const [min, max, count, mean] = (["f64", "f64", "u32", "f64"] as const).map((type) =>
+        makeArray(type, first.length),
+      );
       for (let i = 0; i < first.length; i++) {
         const at = i * stride + column * KEPT;
         const n = values[at + 3]!;
@@ -165,7 +181,13 @@ export class LevelBuilder {
 export const numbers = (values: NumericArray): Exclude<NumericArray, BigInt64Array> =>
   values instanceof BigInt64Array ? Float64Array.from(values, Number) : values;
 
-function sumUp(values: Exclude<NumericArray, BigInt64Array>, from: number, to: number, into: Float64Array, at: number): void {
+function sumUp(
+  values: Exclude<NumericArray, BigInt64Array>,
+  from: number,
+  to: number,
+  into: Float64Array,
+  at: number,
+): void {
   let min = into[at]!;
   let max = into[at + 1]!;
   let sum = into[at + 2]!;

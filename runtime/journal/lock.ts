@@ -22,7 +22,10 @@ export function lock(directory: string): () => void {
 /** The process that records, where there is one; a lock that its dead owner left does not count. */
 export function recordingProcess(directory: string): number | undefined {
   try {
-    const owner = JSON.parse(readFileSync(join(directory, NAME), "utf8")) as { process: number; host: string };
+    const owner = JSON.parse(readFileSync(join(directory, NAME), "utf8")) as {
+      process: number;
+      host: string;
+    };
     if (owner.host !== hostname()) return owner.process;
     process.kill(owner.process, 0);
     return owner.process;

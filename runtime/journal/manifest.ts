@@ -73,7 +73,9 @@ export async function readManifest(directory: string): Promise<Manifest> {
     throw new RunError(`${path} is not valid JSON: ${(error as Error).message}`, { cause: error });
   }
   if (typeof manifest?.origin !== "string" || !/^-?\d+$/.test(manifest.origin)) {
-    throw new RunError(`${path} has no "origin", the nanosecond that the run counts its seconds from, as digits in quotes`);
+    throw new RunError(
+      `${path} has no "origin", the nanosecond that the run counts its seconds from, as digits in quotes`,
+    );
   }
   return manifest as Manifest;
 }

@@ -5,7 +5,12 @@
  * message headers is used. Format: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
  */
 import { Schema as ArrowSchema } from "apache-arrow";
-import { BufferRegion, FieldNode, Message, RecordBatch as BatchHeader } from "apache-arrow/ipc/metadata/message";
+import {
+  BufferRegion,
+  FieldNode,
+  Message,
+  RecordBatch as BatchHeader,
+} from "apache-arrow/ipc/metadata/message";
 import { fromArrowSchema, toArrowSchema } from "../arrow.ts";
 import type { StreamState } from "../batch.ts";
 import type { Field, Schema } from "../wire/schema.ts";
@@ -104,7 +109,12 @@ export function batchMessage({ rows, buffers }: Flat, layout: Layout, head: Batc
 }
 
 export type Found =
-  | { readonly what: "schema" | "batch"; readonly message: Message; readonly headerLength: number; readonly length: number }
+  | {
+      readonly what: "schema" | "batch";
+      readonly message: Message;
+      readonly headerLength: number;
+      readonly length: number;
+    }
   | { readonly what: "end" }
   /** `length`: bytes that the message should have, where its header is whole. */
   | { readonly what: "torn"; readonly length?: number }
@@ -146,8 +156,14 @@ export function segmentHead(message: Message): SegmentHead {
     return value;
   };
   const version = own("version");
-  if (version !== FORMAT_VERSION) throw new TypeError(`format version is ${version ?? "missing"}; this program reads ${FORMAT_VERSION}`);
-  const head = { stream: own("stream") ?? "", epoch: Number(own("epoch")), row: Number(own("row")), derived: own("derived") === "true" };
+  if (version !== FORMAT_VERSION)
+    throw new TypeError(`format version is ${version ?? "missing"}; this program reads ${FORMAT_VERSION}`);
+  const head = {
+    stream: own("stream") ?? "",
+    epoch: Number(own("epoch")),
+    row: Number(own("row")),
+    derived: own("derived") === "true",
+  };
   const references = own("references");
   const schema = fromArrowSchema(new ArrowSchema(arrow.fields, metadata));
   const fields: Record<string, Field> = {};
@@ -155,7 +171,9 @@ export function segmentHead(message: Message): SegmentHead {
     if (name !== "time") fields[name] = { ...schema.fields[name]!, unit: about.get("unit") ?? "" };
   }
   const restored = { fields, metadata: schema.metadata };
-  return references ? { ...head, schema: restored, references: JSON.parse(references) } : { ...head, schema: restored };
+  return references
+    ? { ...head, schema: restored, references: JSON.parse(references) }
+    : { ...head, schema: restored };
 }
 
 export function batchHead(message: Message): BatchHead & { rows: number } {
@@ -192,6 +210,8 @@ export function decodeBatch(bytes: Uint8Array, layout: Layout): { head: BatchHea
   const message = Message.decode(bytes.subarray(PREFIX_BYTES, headerLength));
   const { rows, ...head } = batchHead(message);
   const body = bytes.subarray(headerLength);
-  const buffers = bodyRegions(message, layout).map(({ offset, length }) => body.subarray(offset, offset + length));
+  const buffers = bodyRegions(message, layout).map(({ offset, length }) =>
+    body.subarray(offset, offset + length),
+  );
   return { head, flat: { rows, buffers } };
 }

@@ -24,26 +24,42 @@ export type Levels = ReadonlyMap<number, StreamFiles>;
 /** Reads from the page cache take microseconds; after this many the event loop has its turn. */
 const READS_PER_TURN = 200;
 
-export async function minMax(files: StreamFiles, levels: Levels, stream: string, column: string, span: Span): Promise<MinMax> {
+export async function minMax(
+  files: StreamFiles,
+  levels: Levels,
+  stream: string,
+  column: string,
+  span: Span,
+): Promise<MinMax> {
   const { from, to, buckets } = span;
-  if (!(to > from) || !(buckets >= 1)) throw new RunError(`wanted a span that ends after it begins, in at least one bucket; got ${from} to ${to} in ${buckets}`);
+  if (!(to > from) || !(buckets >= 1))
+    throw new RunError(
+      `wanted a span that ends after it begins, in at least one bucket; got ${from} to ${to} in ${buckets}`,
+    );
   const tally = new Tally(span);
   const columns = new ColumnReader();
   try {
     const epochs = new Map<number, Segment[]>();
-    for (const segment of files.segments) epochs.set(segment.head.epoch, [...(epochs.get(segment.head.epoch) ?? []), segment]);
+    for (const segment of files.segments)
+      epochs.set(segment.head.epoch, [...(epochs.get(segment.head.epoch) ?? []), segment]);
     let known = files.segments.length === 0;
     for (const [epoch, segments] of epochs) {
       const field = segments[0]!.schema.fields[column];
       if (field?.kind !== "scalar" && field?.kind !== "code") continue;
       known = true;
-      const ofEpoch = new Map([...levels].map(([k, { segments }]) => [k, segments.filter(({ head }) => head.epoch === epoch)]));
+      const ofEpoch = new Map(
+        [...levels].map(([k, { segments }]) => [k, segments.filter(({ head }) => head.epoch === epoch)]),
+      );
       await new Walk(segments, ofEpoch, column, tally, columns).cover();
     }
     if (!known) {
       const fields = Object.entries(files.segments[0]!.schema.fields);
-      const names = fields.filter(([, { kind }]) => kind === "scalar" || kind === "code").map(([name]) => name);
-      throw new RunError(`${stream} has no column ${column} of one number a row; it has ${names.join(", ") || "none"}`);
+      const names = fields
+        .filter(([, { kind }]) => kind === "scalar" || kind === "code")
+        .map(([name]) => name);
+      throw new RunError(
+        `${stream} has no column ${column} of one number a row; it has ${names.join(", ") || "none"}`,
+      );
     }
   } finally {
     columns.close();
@@ -98,7 +114,13 @@ class Walk {
   /** Rows still to be read themselves, neighbours joined: from, to, from, to … */
   readonly #raw: number[] = [];
 
-  constructor(rows: readonly Segment[], levels: ReadonlyMap<number, readonly Segment[]>, column: string, tally: Tally, read: ColumnReader) {
+  constructor(
+    rows: readonly Segment[],
+    levels: ReadonlyMap<number, readonly Segment[]>,
+    column: string,
+    tally: Tally,
+    read: ColumnReader,
+  ) {
     this.#rows = rows;
     this.#levels = levels;
     this.#column = column;
@@ -199,7 +221,13 @@ class ColumnReader {
   readonly #starts = new Map<Segment, Map<number, number[]>>();
   #reads = 0;
 
-  async columns(segment: Segment, message: number, names: readonly string[], start: number, stop: number): Promise<NumericArray[]> {
+  async columns(
+    segment: Segment,
+    message: number,
+    names: readonly string[],
+    start: number,
+    stop: number,
+  ): Promise<NumericArray[]> {
     const wanted = names.map((name) => segment.layout.columns.find((column) => column.name === name)!);
     const starts = this.#startsOf(segment, message);
     const read = readerOf(this.#file(segment));
@@ -207,7 +235,12 @@ class ColumnReader {
     const parts: NumericArray[] = [];
     // Columns that lie beside each other (of a level they do) come in one read.
     const near = from(wanted.at(-1)!) - from(wanted[0]!) < 65536;
-    const all = near ? read(from(wanted[0]!), from(wanted.at(-1)!) + (stop - start) * wanted.at(-1)!.bytes - from(wanted[0]!)) : undefined;
+    const all = near
+      ? read(
+          from(wanted[0]!),
+          from(wanted.at(-1)!) + (stop - start) * wanted.at(-1)!.bytes - from(wanted[0]!),
+        )
+      : undefined;
     for (const column of wanted) {
       const length = (stop - start) * column.bytes;
       const at = from(column) - from(wanted[0]!);
@@ -235,7 +268,9 @@ class ColumnReader {
     if (!known) this.#starts.set(segment, (known = new Map()));
     let starts = known.get(message);
     if (!starts) {
-      starts = segment.layout.varies ? this.#decoded(segment, message) : computed(segment, message, segment.layout);
+      starts = segment.layout.varies
+        ? this.#decoded(segment, message)
+        : computed(segment, message, segment.layout);
       if (known.size >= 4096) known.clear();
       known.set(message, starts);
     }
@@ -245,8 +280,11 @@ class ColumnReader {
   #decoded(segment: Segment, message: number): number[] {
     const offset = segment.entries.offset(message);
     const found = messageAt(readerOf(this.#file(segment)), offset, segment.bytes);
-    if (found.what !== "batch") throw new RunError(`${segment.name}: message ${message} cannot be read; verify the run`);
-    return bodyRegions(found.message, segment.layout).map((region) => offset + found.headerLength + region.offset);
+    if (found.what !== "batch")
+      throw new RunError(`${segment.name}: message ${message} cannot be read; verify the run`);
+    return bodyRegions(found.message, segment.layout).map(
+      (region) => offset + found.headerLength + region.offset,
+    );
   }
 
   close(): void {

@@ -9,7 +9,7 @@ import { unflatten } from "./layout.ts";
 import { decodeBatch } from "./message.ts";
 import { resolveFrames, type Resolve } from "./reference.ts";
 import { DATA } from "./segment.ts";
-import { readMessages, type Segment, type StreamFiles } from "./stream-files.ts";
+import { readMessages, spanOf, type Segment, type StreamFiles } from "./stream-files.ts";
 
 /** Messages are read together up to this many bytes. */
 const READ_BYTES = 1024 * 1024;
@@ -21,22 +21,37 @@ export interface ReadOptions {
 }
 
 /** Rows of a stream in order; without an epoch in the range, those of all epochs, one after the other. */
-export async function* readRows(files: StreamFiles, range: ReadRange, options: ReadOptions = {}): AsyncGenerator<Batch> {
+export async function* readRows(
+  files: StreamFiles,
+  range: ReadRange,
+  options: ReadOptions = {},
+): AsyncGenerator<Batch> {
   for (const segment of files.segments) {
     if (range.epoch !== undefined && segment.head.epoch !== range.epoch) continue;
     if (range.fromRow !== undefined && segment.closed && segment.endRow < range.fromRow) continue;
     if (range.toRow !== undefined && segment.head.row > range.toRow) continue;
-    const { count } = segment.entries;
+    if (!overlaps(segment, range)) continue;
+    const { entries } = segment;
+    const count =
+      range.toRow === undefined ? entries.count : firstWith(entries, (i) => entries.row(i) > range.toRow!);
     let file: number | undefined;
     try {
-      for (let from = 1; from < count; ) {
+      for (
+        let from = firstWith(entries, (i) => entries.row(i) + entries.rows(i) >= (range.fromRow ?? 0));
+        from < count;
+      ) {
         if (!wanted(segment, from, range, options)) {
           from++;
           continue;
         }
         let to = from + 1;
         let bytes = segment.entries.length(from);
-        while (to < count && wanted(segment, to, range, options) && (bytes += segment.entries.length(to)) <= READ_BYTES) to++;
+        while (
+          to < count &&
+          wanted(segment, to, range, options) &&
+          (bytes += segment.entries.length(to)) <= READ_BYTES
+        )
+          to++;
         file ??= openSync(segment.path + DATA, "r");
         for (const message of await readMessages(file, segment, from, to)) {
           const batch = await batchOf(message, segment, range, options.resolve);
@@ -50,7 +65,31 @@ export async function* readRows(files: StreamFiles, range: ReadRange, options: R
   }
 }
 
-function wanted({ entries }: Segment, i: number, range: ReadRange, { heartbeats = false }: ReadOptions): boolean {
+/** First message behind the schema for which it is so; it is so for all after it. */
+function firstWith({ count }: Segment["entries"], so: (i: number) => boolean): number {
+  let low = 1;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (so(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** False where all rows of the segment lie outside the wanted span of time. */
+function overlaps(segment: Segment, { fromTime, toTime }: ReadRange): boolean {
+  if (fromTime === undefined && toTime === undefined) return true;
+  const { first, last } = spanOf(segment);
+  return (fromTime === undefined || last >= fromTime) && (toTime === undefined || first < toTime);
+}
+
+function wanted(
+  { entries }: Segment,
+  i: number,
+  range: ReadRange,
+  { heartbeats = false }: ReadOptions,
+): boolean {
   const rows = entries.rows(i);
   if (rows === 0 && !heartbeats) return false;
   const row = entries.row(i);
@@ -63,7 +102,12 @@ function wanted({ entries }: Segment, i: number, range: ReadRange, { heartbeats 
   );
 }
 
-async function batchOf(message: Uint8Array, segment: Segment, range: ReadRange, resolve: Resolve | undefined): Promise<Batch | undefined> {
+async function batchOf(
+  message: Uint8Array,
+  segment: Segment,
+  range: ReadRange,
+  resolve: Resolve | undefined,
+): Promise<Batch | undefined> {
   const { head, flat } = decodeBatch(message, segment.layout);
   const { stream, epoch } = segment.head;
   let columns = unflatten(flat, segment.layout);
@@ -76,9 +120,18 @@ async function batchOf(message: Uint8Array, segment: Segment, range: ReadRange, 
   if (flat.rows > 0 && from >= to) return undefined;
   columns = slice(columns, segment.head.schema.fields, from, to);
   const row = head.row + from;
-  if (segment.references) columns = await resolveFrames(columns, segment.references, { stream, row }, resolve);
+  if (segment.references)
+    columns = await resolveFrames(columns, segment.references, { stream, row }, resolve);
   // A derived stream is in order; a part of a batch promises no more than the row after it.
   let watermark = head.watermark ?? time[to - 1]!;
   if (to < flat.rows && time[to]! < watermark) watermark = time[to]!;
-  return makeBatch({ stream, epoch, row, columns, schema: segment.schema, watermark, state: head.state ?? "active" });
+  return makeBatch({
+    stream,
+    epoch,
+    row,
+    columns,
+    schema: segment.schema,
+    watermark,
+    state: head.state ?? "active",
+  });
 }

@@ -1,7 +1,7 @@
 /**
  * The recorder as the graph sees it: hands rows to a thread of its own, and hears what has been written.
  *
- * Numbers are copied once, into memory that both threads see; what lies in a SharedArrayBuffer is not copied.
+ * Numbers are copied once, into a block that moves to the thread; what lies in a SharedArrayBuffer is not copied.
  * Nothing here waits: who must bound memory looks at `pendingBytes`.
  */
 import { existsSync, readdirSync } from "node:fs";
@@ -22,9 +22,16 @@ import { readRows } from "./reader.ts";
 import { referenceSchema, withReferences, type Resolve } from "./reference.ts";
 import { inWords, RunError } from "./run-error.ts";
 import { folderOf } from "./segment.ts";
-import { Slabs, type Slab } from "./slabs.ts";
 import { StreamFiles } from "./stream-files.ts";
-import { startWriter, type FromWriter, type Opening, type Position, type Rows, type ToWriter, type WriterOptions } from "./writer.ts";
+import {
+  startWriter,
+  type FromWriter,
+  type Opening,
+  type Position,
+  type Rows,
+  type ToWriter,
+  type WriterOptions,
+} from "./writer.ts";
 
 export interface RecorderOptions {
   /** The run's. */
@@ -98,7 +105,8 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
   let unlock: () => void;
   try {
     await mkdir(streamsDirectory, { recursive: true });
-    if (readdirSync(streamsDirectory).length > 0) throw new RunError(`${directory} holds a recording already; give another directory`);
+    if (readdirSync(streamsDirectory).length > 0)
+      throw new RunError(`${directory} holds a recording already; give another directory`);
     unlock = lock(directory);
   } catch (error) {
     if (error instanceof RunError) throw error;
@@ -118,9 +126,6 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
   const failureListeners: ((error: Error) => void)[] = [];
   const waiting = new Map<number, () => void>();
   const live = new Map<string, StreamFiles>();
-  const slabs = new Slabs();
-  /** Of the rows that the writer may still read, the oldest first. */
-  const lent: Slab[] = [];
   let failure: Error | undefined;
   let pending = 0;
   let posts: (Opening | Rows)[] = [];
@@ -140,7 +145,6 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     switch (message.kind) {
       case "written":
         pending -= message.bytes;
-        for (const slab of lent.splice(0, message.posts)) slabs.giveBack(slab);
         for (const position of message.positions) {
           positions.set(position.stream, { ...position, durableRow: durableOf(position) });
           for (const listener of listeners) listener(position.stream, position.epoch, position.row);
@@ -165,18 +169,23 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
   };
 
   let gone = false;
-  let send: (message: ToWriter) => void;
+  let send: (message: ToWriter, blocks?: ArrayBuffer[]) => void;
   let end = async (): Promise<void> => undefined;
   if (options.inThread ?? true) {
-    const worker = new Worker(threadUrl(import.meta.url, "runtime/journal/writer-thread.js"), { workerData: writerOptions, execArgv: [] });
+    const worker = new Worker(threadUrl(import.meta.url, "runtime/journal/writer-thread.js"), {
+      workerData: writerOptions,
+      execArgv: [],
+    });
     worker.on("message", receive);
-    worker.on("error", (error) => fail(`recording into ${directory} stopped: its thread failed: ${error.message}`));
+    worker.on("error", (error) =>
+      fail(`recording into ${directory} stopped: its thread failed: ${error.message}`),
+    );
     worker.on("exit", () => {
       gone = true;
       fail(`recording into ${directory} stopped: its thread ended`);
       for (const done of waiting.values()) done();
     });
-    send = (message) => worker.postMessage(message);
+    send = (message, blocks) => worker.postMessage(message, blocks);
     end = async () => {
       worker.removeAllListeners("exit");
       await worker.terminate();
@@ -187,10 +196,11 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
 
   function post(): void {
     if (posts.length === 0) return;
+    const blocks = posts.flatMap((post) => (post.kind === "rows" ? [post.block] : []));
     const message: ToWriter = { kind: "append", posts };
     posts = [];
     postedBytes = 0;
-    send(message);
+    send(message, blocks);
   }
 
   function enqueue(message: Opening | Rows): void {
@@ -199,36 +209,29 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     if (message.kind === "rows" && (postedBytes += message.bytes) >= POST_BYTES) post();
   }
 
-  /** Copies buffers one after the other, each to a multiple of 8 bytes; those in shared memory are sent as they are. */
-  function pack(buffers: readonly Uint8Array[]): Pick<Rows, "memory" | "offset" | "lengths" | "shared" | "bytes"> {
-    const isShared = (bytes: Uint8Array): boolean => bytes.buffer instanceof SharedArrayBuffer && bytes.length >= SHARED_BYTES;
-    const lengths = buffers.map(({ length }) => length);
-    const bytes = lengths.reduce((sum, length) => sum + length, 0);
-    const shared = buffers.some(isShared) ? buffers.map((bytes) => (isShared(bytes) ? bytes : undefined)) : undefined;
-    const size = buffers.reduce((sum, buffer) => sum + (isShared(buffer) ? 0 : padded(buffer.length)), 0);
-    const { slab, offset } = slabs.take(size);
-    lent.push(slab);
-    const memory = new Uint8Array(slab.memory, offset, size);
-    let at = 0;
-    for (const buffer of buffers) {
-      if (isShared(buffer)) continue;
-      memory.set(buffer, at);
-      at += padded(buffer.length);
-    }
-    return { memory: slab.memory, offset, lengths, bytes, ...(shared && { shared }) };
-  }
-
   function channelFor(batch: Batch, derived: boolean, reference: FrameReference | undefined): Channel {
     const { stream, epoch, row } = batch;
     const byReference = reference !== undefined;
     const open = channels.get(stream);
     // A heartbeat has no frames, and fits whatever the segment holds.
-    if (open?.epoch === epoch && (open.byReference === byReference || batch.columns.time.length === 0)) return open;
+    if (open?.epoch === epoch && (open.byReference === byReference || batch.columns.time.length === 0))
+      return open;
     const schema: Schema = reference ? referenceSchema(batch.schema, reference.column, stream) : batch.schema;
-    const references: Record<string, Field> | undefined = reference && { [reference.column]: batch.schema.fields[reference.column]! };
+    const references: Record<string, Field> | undefined = reference && {
+      [reference.column]: batch.schema.fields[reference.column]!,
+    };
     const channel = { number: nextChannel++, epoch, byReference, layout: layoutOf(schema) };
     channels.set(stream, channel);
-    enqueue({ kind: "open", channel: channel.number, stream, epoch, row, derived, schema: plain(schema), ...(references && { references }) });
+    enqueue({
+      kind: "open",
+      channel: channel.number,
+      stream,
+      epoch,
+      row,
+      derived,
+      schema: plain(schema),
+      ...(references && { references }),
+    });
     return channel;
   }
 
@@ -245,7 +248,8 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     let files = live.get(stream);
     if (!files) {
       const folder = folderOf(stream);
-      if (!existsSync(join(streamsDirectory, folder))) throw new RunError(`no row of a stream ${stream} has been recorded in ${directory}`);
+      if (!existsSync(join(streamsDirectory, folder)))
+        throw new RunError(`no row of a stream ${stream} has been recorded in ${directory}`);
       live.set(stream, (files = StreamFiles.live(join(streamsDirectory, folder), `streams/${folder}`)));
     }
     files.refresh();
@@ -309,3 +313,24 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
 
 /** A schema without what a thread cannot be sent. */
 const plain = (schema: Schema): Schema => ({ fields: schema.fields, metadata: schema.metadata });
+
+/** Copies buffers into one block, each at a multiple of 8 bytes; those in shared memory are sent as they are. */
+function pack(buffers: readonly Uint8Array[]): Pick<Rows, "block" | "lengths" | "shared" | "bytes"> {
+  const isShared = (bytes: Uint8Array): boolean =>
+    bytes.buffer instanceof SharedArrayBuffer && bytes.length >= SHARED_BYTES;
+  const lengths = buffers.map(({ length }) => length);
+  const bytes = lengths.reduce((sum, length) => sum + length, 0);
+  const shared = buffers.some(isShared)
+    ? buffers.map((bytes) => (isShared(bytes) ? bytes : undefined))
+    : undefined;
+  const block = Buffer.allocUnsafeSlow(
+    buffers.reduce((sum, buffer) => sum + (isShared(buffer) ? 0 : padded(buffer.length)), 0),
+  );
+  let at = 0;
+  for (const buffer of buffers) {
+    if (isShared(buffer)) continue;
+    block.set(buffer, at);
+    at += padded(buffer.length);
+  }
+  return { block: block.buffer as ArrayBuffer, lengths, bytes, ...(shared && { shared }) };
+}

@@ -8,7 +8,16 @@ import { crc32 } from "node:zlib";
 import { BEGIN_OF_TIME } from "../batch.ts";
 import { Entries, ENTRY_BYTES, type Entry } from "./index-file.ts";
 import { layoutOf } from "./layout.ts";
-import { batchHead, bodyRegions, END_MARKER, messageAt, segmentHead, type Found, type ReadBytes, type SegmentHead } from "./message.ts";
+import {
+  batchHead,
+  bodyRegions,
+  END_MARKER,
+  messageAt,
+  segmentHead,
+  type Found,
+  type ReadBytes,
+  type SegmentHead,
+} from "./message.ts";
 import { grouped } from "./run-error.ts";
 
 export interface Source {
@@ -74,7 +83,15 @@ export function examine(data: Source, index: Uint8Array, name: string): Examined
   while (!closed && (kept.length === 0 || head) && !cut && at < data.size && rebuild()) {
     // goes on behind the index
   }
-  if (!head) return { entries: new Entries(new Uint8Array(0)), head, size: 0, closed: false, differs: true, sentences: [`${name} was begun and holds nothing yet; ignored it`] };
+  if (!head)
+    return {
+      entries: new Entries(new Uint8Array(0)),
+      head,
+      size: 0,
+      closed: false,
+      differs: true,
+      sentences: [`${name} was begun and holds nothing yet; ignored it`],
+    };
 
   // A power failure may leave pages of a file that was still open unwritten; one that was closed had been flushed.
   let damaged = 0;
@@ -86,31 +103,48 @@ export function examine(data: Source, index: Uint8Array, name: string): Examined
       row = dropped.row;
       damaged++;
     }
-    for (const [i, entry] of kept.entries()) if (wrong[i]) sentences.push(`${name}: ${what(i, entry)} does not match its checksum and cannot be read`);
+    for (const [i, entry] of kept.entries())
+      if (wrong[i])
+        sentences.push(`${name}: ${what(i, entry)} does not match its checksum and cannot be read`);
   }
   const remain = `${counted(row - head.row, "row")} remain${row - head.row === 1 ? "s" : ""}`;
   if (rebuilt > 0) {
-    sentences.push(`${name}: ${counted(rebuilt, "message")} had no sound entry in the index; made it again from the data, whose checksum was not known`);
+    sentences.push(
+      `${name}: ${counted(rebuilt, "message")} had no sound entry in the index; made it again from the data, whose checksum was not known`,
+    );
   }
-  if (damaged === 1) sentences.push(`${name}: the last message did not match its checksum; dropped it; ${remain}`);
-  if (damaged > 1) sentences.push(`${name}: the last ${grouped(damaged)} messages did not match their checksums; dropped them; ${remain}`);
+  if (damaged === 1)
+    sentences.push(`${name}: the last message did not match its checksum; dropped it; ${remain}`);
+  if (damaged > 1)
+    sentences.push(
+      `${name}: the last ${grouped(damaged)} messages did not match their checksums; dropped them; ${remain}`,
+    );
   const rest = data.size - at;
   if (rest > 0 && damaged === 0) {
     const bytes = data.read(at, Math.min(rest, 65536));
     const found = messageAt(data.read, at, data.size);
     const of = cut?.of ?? (found.what === "torn" ? found.length : undefined);
-    if (bytes.every((byte) => byte === 0)) sentences.push(`${name}: the file ended in ${grouped(rest)} bytes of zeros, as after a power failure; dropped them; ${remain}`);
+    if (bytes.every((byte) => byte === 0))
+      sentences.push(
+        `${name}: the file ended in ${grouped(rest)} bytes of zeros, as after a power failure; dropped them; ${remain}`,
+      );
     else if (of !== undefined || found.what === "torn") {
-      sentences.push(`${name}: the last message was cut off after ${grouped(rest)}${of === undefined ? "" : ` of ${grouped(of)}`} bytes; dropped it; ${remain}`);
+      sentences.push(
+        `${name}: the last message was cut off after ${grouped(rest)}${of === undefined ? "" : ` of ${grouped(of)}`} bytes; dropped it; ${remain}`,
+      );
     } else sentences.push(`${name}: the last ${grouped(rest)} bytes are no message; dropped them; ${remain}`);
   } else if (cut && rest === 0) {
-    sentences.push(`${name}: the index lists ${counted(listed.count - kept.length, "message")} that the data do not hold any more; ${remain}`);
+    sentences.push(
+      `${name}: the index lists ${counted(listed.count - kept.length, "message")} that the data do not hold any more; ${remain}`,
+    );
   }
-  const differs = sentences.length > 0 || !closed || index.length % ENTRY_BYTES !== 0 || listed.count !== kept.length + 1;
+  const differs =
+    sentences.length > 0 || !closed || index.length % ENTRY_BYTES !== 0 || listed.count !== kept.length + 1;
   return { entries: Entries.of(kept), head, size: at, closed, differs, sentences };
 }
 
-export const isEnd = ({ length, rows }: Pick<Entry, "length" | "rows">): boolean => length === END_MARKER.length && rows === 0;
+export const isEnd = ({ length, rows }: Pick<Entry, "length" | "rows">): boolean =>
+  length === END_MARKER.length && rows === 0;
 const counted = (n: number, noun: string): string => `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
 
 /** "message 12 (rows 100 to 199)" */
@@ -130,12 +164,20 @@ function headOf(found: Found): SegmentHead | undefined {
 }
 
 /** The index entry of a message whose own is lost. Its checksum is that of what is there. */
-function entryOf(found: Found, data: Source, offset: number, row: number, head: SegmentHead | undefined): Entry | undefined {
-  if (found.what === "end") return { offset, row, rows: 0, first: 0n, last: 0n, length: END_MARKER.length, crc: crc32(END_MARKER) };
+function entryOf(
+  found: Found,
+  data: Source,
+  offset: number,
+  row: number,
+  head: SegmentHead | undefined,
+): Entry | undefined {
+  if (found.what === "end")
+    return { offset, row, rows: 0, first: 0n, last: 0n, length: END_MARKER.length, crc: crc32(END_MARKER) };
   if (found.what !== "schema" && found.what !== "batch") return undefined;
   const { length, message } = found;
   const crc = crc32(data.read(offset, length));
-  if (found.what === "schema") return { offset, row: headOf(found)?.row ?? 0, rows: 0, first: 0n, last: 0n, length, crc };
+  if (found.what === "schema")
+    return { offset, row: headOf(found)?.row ?? 0, rows: 0, first: 0n, last: 0n, length, crc };
   if (!head) return undefined;
   const { rows, row: own, watermark = BEGIN_OF_TIME } = batchHead(message);
   let first = watermark;
@@ -165,7 +207,8 @@ export interface Problem {
 export function verifySegment(data: Source, index: Uint8Array): Problem[] {
   const problems: Problem[] = [];
   const listed = new Entries(index);
-  const say = (message: number, offset: number, what: string): void => void problems.push({ message, offset, what });
+  const say = (message: number, offset: number, what: string): void =>
+    void problems.push({ message, offset, what });
   if (listed.count === 0) say(0, 0, `the index holds ${grouped(index.length)} bytes, less than one entry`);
   let at = 0;
   let closed = false;
@@ -188,15 +231,21 @@ export function verifySegment(data: Source, index: Uint8Array): Problem[] {
     if (entry.offset !== at) say(i, at, `the index has it at byte ${grouped(entry.offset)}`);
     at = entry.offset;
     if (at + entry.length > data.size) {
-      say(i, at, `${what(i, entry)} ends after ${grouped(Math.max(0, data.size - at))} of ${grouped(entry.length)} bytes`);
+      say(
+        i,
+        at,
+        `${what(i, entry)} ends after ${grouped(Math.max(0, data.size - at))} of ${grouped(entry.length)} bytes`,
+      );
       return problems;
     }
-    if (crc32(data.read(at, entry.length)) !== entry.crc) say(i, at, `${what(i, entry)} has changed since it was written: its checksum differs`);
+    if (crc32(data.read(at, entry.length)) !== entry.crc)
+      say(i, at, `${what(i, entry)} has changed since it was written: its checksum differs`);
     at += entry.length;
   }
   if (index.length % ENTRY_BYTES !== 0) say(listed.count, at, "its entry in the index was cut off");
   if (at < data.size && problems.length === 0) {
     say(listed.count, at, `${grouped(data.size - at)} bytes follow that the index does not list`);
-  } else if (!closed && problems.length === 0) say(listed.count, at, "the segment was not closed: it has no end marker");
+  } else if (!closed && problems.length === 0)
+    say(listed.count, at, "the segment was not closed: it has no end marker");
   return problems;
 }

@@ -68,7 +68,10 @@ interface Opened {
   readonly levels: Map<number, StreamFiles>;
 }
 
-export async function openRun(directory: string, { repair = false, resolve }: OpenOptions = {}): Promise<RecordedRun> {
+export async function openRun(
+  directory: string,
+  { repair = false, resolve }: OpenOptions = {},
+): Promise<RecordedRun> {
   let manifest = await readManifest(directory);
   const said: string[] = [];
   const owner = recordingProcess(directory);
@@ -83,7 +86,10 @@ export async function openRun(directory: string, { repair = false, resolve }: Op
     if (!head) continue;
     const levels = new Map<number, StreamFiles>();
     for (const k of foldersIn(join(directory, "levels", folder))) {
-      levels.set(Number(k), StreamFiles.recovered(join(directory, "levels", folder, k), `levels/${folder}/${k}`, how));
+      levels.set(
+        Number(k),
+        StreamFiles.recovered(join(directory, "levels", folder, k), `levels/${folder}/${k}`, how),
+      );
     }
     opened.set(head.stream, { files, levels });
     streams.push({ stream: head.stream, derived: head.derived, epochs: epochsOf(files) });
@@ -94,7 +100,10 @@ export async function openRun(directory: string, { repair = false, resolve }: Op
   }
   const named = (stream: string): Opened => {
     const found = opened.get(stream);
-    if (!found) throw new RunError(`${directory} has no stream ${stream}; it has ${[...opened.keys()].join(", ") || "none"}`);
+    if (!found)
+      throw new RunError(
+        `${directory} has no stream ${stream}; it has ${[...opened.keys()].join(", ") || "none"}`,
+      );
     return found;
   };
   return {
@@ -102,16 +111,25 @@ export async function openRun(directory: string, { repair = false, resolve }: Op
     manifest,
     streams,
     recovered: said,
-    read: (stream, range = {}) => readRows(named(stream).files, range, { heartbeats: range.heartbeats ?? false, resolve }),
-    minMax: async (stream, column, span) => minMax(named(stream).files, named(stream).levels, stream, column, span),
+    read: (stream, range = {}) =>
+      readRows(named(stream).files, range, { heartbeats: range.heartbeats ?? false, resolve }),
+    minMax: async (stream, column, span) =>
+      minMax(named(stream).files, named(stream).levels, stream, column, span),
     async verify() {
       const found: Damage[] = [];
       for (const kind of ["streams", "levels"]) {
         for (const folder of foldersIn(join(directory, kind))) {
           const stream = decodeURIComponent(folder);
-          const parts = kind === "streams" ? [folder] : foldersIn(join(directory, kind, folder)).map((k) => `${folder}/${k}`);
+          const parts =
+            kind === "streams"
+              ? [folder]
+              : foldersIn(join(directory, kind, folder)).map((k) => `${folder}/${k}`);
           for (const part of parts) {
-            for (const { segment, problem } of StreamFiles.check(join(directory, kind, part), `${kind}/${part}`, { live })) {
+            for (const { segment, problem } of StreamFiles.check(
+              join(directory, kind, part),
+              `${kind}/${part}`,
+              { live },
+            )) {
               found.push({ stream, segment, ...problem });
             }
           }
@@ -135,7 +153,16 @@ function epochsOf(files: StreamFiles): RecordedEpoch[] {
   for (const { head, schema, entries, bytes, endRow } of files.segments) {
     let of = epochs.get(head.epoch);
     if (!of) {
-      of = { epoch: head.epoch, schema, firstRow: head.row, rows: 0, firstTime: undefined, lastTime: undefined, batches: 0, bytes: 0 };
+      of = {
+        epoch: head.epoch,
+        schema,
+        firstRow: head.row,
+        rows: 0,
+        firstTime: undefined,
+        lastTime: undefined,
+        batches: 0,
+        bytes: 0,
+      };
       epochs.set(head.epoch, of);
     }
     of.rows += endRow - head.row;

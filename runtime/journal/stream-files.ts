@@ -2,12 +2,15 @@
  * The segments of one stream (or of one level of it) on the disk: which there are, what their indexes list, and the
  * bytes of their messages. The same for a run that is over and for one that is being recorded.
  */
-import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readdirSync, readFileSync, readSync, renameSync, unlinkSync, writeFileSync, writeSync, fdatasyncSync } from "node:fs"; // prettier-ignore
-import { read as readAsync } from "node:fs";
+import {
+  closeSync, existsSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, read, readdirSync, readFileSync, readSync, renameSync,
+  unlinkSync, writeFileSync, writeSync,
+} from "node:fs"; // prettier-ignore
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import { BEGIN_OF_TIME, END_OF_TIME } from "../batch.ts";
 import type { Field, Schema } from "../wire/schema.ts";
 import { Entries, ENTRY_BYTES, entryBytes } from "./index-file.ts";
-import { crc32 } from "node:zlib";
 import { layoutOf, type Layout } from "./layout.ts";
 import { END_MARKER, messageAt, segmentHead, type ReadBytes, type SegmentHead } from "./message.ts";
 import { examine, isEnd, verifySegment, type Problem } from "./recovery.ts";
@@ -31,6 +34,23 @@ export interface Segment {
   closed: boolean;
   /** Row after its last. */
   endRow: number;
+}
+
+const spans = new WeakMap<Entries, { first: bigint; last: bigint }>();
+
+/** Earliest and latest time in a segment, of its heartbeats too; kept, since a search by time looks at every segment. */
+export function spanOf({ entries }: Segment): { first: bigint; last: bigint } {
+  let span = spans.get(entries);
+  if (!span) {
+    let first = END_OF_TIME;
+    let last = BEGIN_OF_TIME;
+    for (let i = 1; i < entries.count; i++) {
+      if (entries.first(i) < first) first = entries.first(i);
+      if (entries.last(i) > last) last = entries.last(i);
+    }
+    spans.set(entries, (span = { first, last }));
+  }
+  return span;
 }
 
 /** Reads a file by position; a short answer at its end. */
@@ -68,7 +88,11 @@ export class StreamFiles {
   }
 
   /** A stream as a crash may have left it; `said` takes what had to be dropped. */
-  static recovered(directory: string, name: string, { repair, said }: { repair: boolean; said: string[] }): StreamFiles {
+  static recovered(
+    directory: string,
+    name: string,
+    { repair, said }: { repair: boolean; said: string[] },
+  ): StreamFiles {
     const files = new StreamFiles(directory, name);
     let before: Segment | undefined;
     let expected = 0;
@@ -81,7 +105,10 @@ export class StreamFiles {
       if (!segment) continue;
       const { epoch, row } = segment.head;
       const next = before?.head.epoch === epoch ? before.endRow : 0;
-      if (row !== next) said.push(`${label}: rows ${grouped(next)} to ${grouped(row - 1)} before it are missing; the segment that held them is gone`);
+      if (row !== next)
+        said.push(
+          `${label}: rows ${grouped(next)} to ${grouped(row - 1)} before it are missing; the segment that held them is gone`,
+        );
       else if (gone > 0) said.push(`${label}: the segment before it is gone`);
       files.#segments.push((before = segment));
     }
@@ -89,7 +116,11 @@ export class StreamFiles {
   }
 
   /** What in these files is not as it was written; the last segment of a run that is being recorded is left out. */
-  static check(directory: string, name: string, { live }: { live: boolean }): { segment: string; problem: Problem }[] {
+  static check(
+    directory: string,
+    name: string,
+    { live }: { live: boolean },
+  ): { segment: string; problem: Problem }[] {
     const found: { segment: string; problem: Problem }[] = [];
     const numbers = numbersIn(directory);
     for (const number of live ? numbers.slice(0, -1) : numbers) {
@@ -105,7 +136,10 @@ export class StreamFiles {
           closeSync(file);
         }
       } catch (error) {
-        found.push({ segment, problem: { message: 0, offset: 0, what: `cannot be read: ${inWords(error)}` } });
+        found.push({
+          segment,
+          problem: { message: 0, offset: 0, what: `cannot be read: ${inWords(error)}` },
+        });
       }
     }
     return found;
@@ -126,7 +160,9 @@ export class StreamFiles {
       if (!existsSync(path + INDEX)) return;
       const index = readFileSync(path + INDEX);
       if (index.length < ENTRY_BYTES) return;
-      this.#segments.push(this.#begin(path, `${this.#name}/${number}${DATA}`, new Entries(index.subarray(0, ENTRY_BYTES))));
+      this.#segments.push(
+        this.#begin(path, `${this.#name}/${number}${DATA}`, new Entries(index.subarray(0, ENTRY_BYTES))),
+      );
       this.#next++;
     }
   }
@@ -135,7 +171,16 @@ export class StreamFiles {
     const file = openSync(path + DATA, "r");
     try {
       const head = readHead(readerOf(file), schemaEntry, name);
-      return { name, path, head, ...this.#schemaOf(head), entries: schemaEntry, bytes: schemaEntry.length(0), closed: false, endRow: head.row };
+      return {
+        name,
+        path,
+        head,
+        ...this.#schemaOf(head),
+        entries: schemaEntry,
+        bytes: schemaEntry.length(0),
+        closed: false,
+        endRow: head.row,
+      };
     } finally {
       closeSync(file);
     }
@@ -175,17 +220,22 @@ export class StreamFiles {
 /** Names of the segments in a folder, without their endings. */
 function numbersIn(directory: string): string[] {
   if (!existsSync(directory)) return [];
-  const numbers = new Set(readdirSync(directory).flatMap((file) => /^(\d{6,})\.(?:arrows|idx)$/.exec(file)?.[1] ?? []));
+  const numbers = new Set(
+    readdirSync(directory).flatMap((file) => /^(\d{6,})\.(?:arrows|idx)$/.exec(file)?.[1] ?? []),
+  );
   return [...numbers].sort((a, b) => Number(a) - Number(b));
 }
 
 function readHead(read: ReadBytes, entries: Entries, name: string): SegmentHead {
   const bytes = read(0, entries.length(0));
   if (crc32(bytes) !== entries.crc(0)) {
-    throw new RunError(`${name}: the schema has changed since it was written: its checksum differs; restore the file from a copy`);
+    throw new RunError(
+      `${name}: the schema has changed since it was written: its checksum differs; restore the file from a copy`,
+    );
   }
   const found = messageAt((offset, length) => bytes.subarray(offset, offset + length), 0, bytes.length);
-  if (found.what !== "schema") throw new RunError(`${name} does not begin with a schema; restore the file from a copy`);
+  if (found.what !== "schema")
+    throw new RunError(`${name} does not begin with a schema; restore the file from a copy`);
   try {
     return segmentHead(found.message);
   } catch (error) {
@@ -194,7 +244,9 @@ function readHead(read: ReadBytes, entries: Entries, name: string): SegmentHead 
 }
 
 function recover(
-  path: string, name: string, { repair, said }: { repair: boolean; said: string[] },
+  path: string,
+  name: string,
+  { repair, said }: { repair: boolean; said: string[] },
   schemaOf: (head: SegmentHead) => Pick<Segment, "schema" | "layout" | "references">,
 ): Segment | undefined {
   if (!existsSync(path + DATA)) {
@@ -208,7 +260,8 @@ function recover(
     said.push(...examined.sentences);
     const { head, entries } = examined;
     if (!head) {
-      if (repair) for (const ending of [DATA, INDEX]) if (existsSync(path + ending)) unlinkSync(path + ending);
+      if (repair)
+        for (const ending of [DATA, INDEX]) if (existsSync(path + ending)) unlinkSync(path + ending);
       return undefined;
     }
     const last = entries.at(entries.count - 1);
@@ -217,18 +270,40 @@ function recover(
       ftruncateSync(file, examined.size);
       writeSync(file, END_MARKER, 0, END_MARKER.length, examined.size);
       fdatasyncSync(file);
-      const end = entryBytes({ offset: examined.size, row: endRow, rows: 0, first: 0n, last: 0n, length: END_MARKER.length, crc: crc32(END_MARKER) });
+      const end = entryBytes({
+        offset: examined.size,
+        row: endRow,
+        rows: 0,
+        first: 0n,
+        last: 0n,
+        length: END_MARKER.length,
+        crc: crc32(END_MARKER),
+      });
       writeFileSync(`${path}${INDEX}.new`, Buffer.concat([entries.bytes, end]), { flush: true });
       renameSync(`${path}${INDEX}.new`, path + INDEX);
     }
-    return { name, path, head, ...schemaOf(head), entries, bytes: examined.size, closed: repair || examined.closed, endRow };
+    return {
+      name,
+      path,
+      head,
+      ...schemaOf(head),
+      entries,
+      bytes: examined.size,
+      closed: repair || examined.closed,
+      endRow,
+    };
   } finally {
     closeSync(file);
   }
 }
 
 /** The bytes of neighbouring messages, as they lie in the file, without holding up this thread. */
-export async function readMessages(file: number, segment: Segment, from: number, to: number): Promise<Uint8Array[]> {
+export async function readMessages(
+  file: number,
+  segment: Segment,
+  from: number,
+  to: number,
+): Promise<Uint8Array[]> {
   const { entries, name } = segment;
   const offset = entries.offset(from);
   const length = entries.offset(to - 1) + entries.length(to - 1) - offset;
@@ -255,7 +330,9 @@ async function readAt(file: number, offset: number, length: number): Promise<Uin
   let done = 0;
   while (done < length) {
     const n = await new Promise<number>((resolve, reject) =>
-      readAsync(file, bytes, done, length - done, offset + done, (error, n) => (error ? reject(error) : resolve(n))),
+      read(file, bytes, done, length - done, offset + done, (error, n) =>
+        error ? reject(error) : resolve(n),
+      ),
     );
     if (n === 0) break;
     done += n;

@@ -34,10 +34,7 @@ export interface Opening {
   readonly references?: Readonly<Record<string, Field>>;
 }
 
-/**
- * Rows as the buffers of `Flat`, one after the other at multiples of 8 bytes from `offset` on, save those that are
- * `shared`. The memory is lent until the writer has answered.
- */
+/** Rows as the buffers of `Flat`, one after the other at multiples of 8 bytes in `block`, save those that are `shared`. */
 export interface Rows {
   readonly kind: "rows";
   readonly channel: number;
@@ -45,8 +42,7 @@ export interface Rows {
   readonly rows: number;
   readonly watermark: bigint;
   readonly state: StreamState;
-  readonly memory: SharedArrayBuffer;
-  readonly offset: number;
+  readonly block: ArrayBuffer;
   readonly lengths: readonly number[];
   readonly shared?: readonly (Uint8Array | undefined)[];
   /** What the sender counts for it. */
@@ -67,20 +63,19 @@ export interface Position {
 }
 
 export type FromWriter =
-  /** `posts`: how many of the oldest rows that were sent need their memory no more. */
-  | { readonly kind: "written"; readonly posts: number; readonly bytes: number; readonly positions: readonly Position[] }
+  | { readonly kind: "written"; readonly bytes: number; readonly positions: readonly Position[] }
   | { readonly kind: "durable"; readonly positions: readonly Position[] }
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "done"; readonly id: number };
 
 /** Bytes that wait for the operating system, at most. */
 const WRITE_BYTES = 4 * 1024 * 1024;
-function flatOf({ rows, memory, offset, lengths, shared }: Rows): Flat {
-  let at = offset;
+function flatOf({ rows, block, lengths, shared }: Rows): Flat {
+  let at = 0;
   const buffers = lengths.map((length, i) => {
     const known = shared?.[i];
     if (known) return known;
-    const bytes = new Uint8Array(memory, at, length);
+    const bytes = new Uint8Array(block, at, length);
     at += padded(length);
     return bytes;
   });
@@ -128,7 +123,10 @@ class SegmentsWriter {
     this.row = head.row;
     this.#batches = 0;
     this.#since = undefined;
-    this.#segment = new SegmentWriter(path(this.#directory, segmentName(this.#number++)), this.#settings.disk);
+    this.#segment = new SegmentWriter(
+      path(this.#directory, segmentName(this.#number++)),
+      this.#settings.disk,
+    );
     this.#segment.append([schemaMessage(head)], { row: head.row, rows: 0, first: 0n, last: 0n });
   }
 
@@ -220,7 +218,9 @@ class StreamWriter {
   append(rows: Rows): void {
     const { stream, epoch } = this.#opening!;
     if (rows.row !== this.#next) {
-      throw new RunError(`${stream}, epoch ${epoch}: row ${rows.row} came where row ${this.#next} was expected`);
+      throw new RunError(
+        `${stream}, epoch ${epoch}: row ${rows.row} came where row ${this.#next} was expected`,
+      );
     }
     this.#next += rows.rows;
     const flat = flatOf(rows);
@@ -243,7 +243,10 @@ class StreamWriter {
     for (const { k, row, columns } of this.#levels!.take({ all })) {
       let writer = this.#levelWriters.get(k);
       if (!writer) {
-        writer = new SegmentsWriter(path(this.#settings.directory, "levels", folderOf(stream), String(k).padStart(2, "0")), this.#settings);
+        writer = new SegmentsWriter(
+          path(this.#settings.directory, "levels", folderOf(stream), String(k).padStart(2, "0")),
+          this.#settings,
+        );
         this.#levelWriters.set(k, writer);
       }
       let levels = this.#openLevels.get(k);
@@ -257,7 +260,6 @@ class StreamWriter {
   }
 
   write(): Position {
-    this.#cutter?.own();
     this.#rows.write();
     for (const writer of this.#levelWriters.values()) writer.write();
     const { stream, epoch } = this.#opening!;
@@ -295,7 +297,11 @@ class StreamWriter {
 }
 
 /** Takes messages in order, answers through `reply`. */
-export function startWriter(options: WriterOptions, reply: (message: FromWriter) => void, disk: Disk = realDisk): (message: ToWriter) => void {
+export function startWriter(
+  options: WriterOptions,
+  reply: (message: FromWriter) => void,
+  disk: Disk = realDisk,
+): (message: ToWriter) => void {
   const settings: WriterSettings = {
     directory: options.directory,
     disk,
@@ -342,12 +348,11 @@ export function startWriter(options: WriterOptions, reply: (message: FromWriter)
   function append(posts: readonly (Opening | Rows)[]): void {
     const touched = new Set<StreamWriter>();
     let bytes = 0;
-    let taken = 0;
     const write = (): void => {
       const positions = [...touched].map((stream) => stream.write());
       touched.clear();
-      reply({ kind: "written", posts: taken, bytes, positions });
-      bytes = taken = 0;
+      reply({ kind: "written", bytes, positions });
+      bytes = 0;
     };
     for (const post of posts) {
       if (post.kind === "open") {
@@ -360,7 +365,6 @@ export function startWriter(options: WriterOptions, reply: (message: FromWriter)
         const stream = channels.get(post.channel)!;
         stream.append(post);
         touched.add(stream);
-        taken++;
         bytes += post.bytes;
         if (bytes >= WRITE_BYTES) write();
       }
@@ -377,7 +381,7 @@ export function startWriter(options: WriterOptions, reply: (message: FromWriter)
         stream.endEpoch();
         positions.push(stream.write());
       }
-      reply({ kind: "written", posts: 0, bytes: 0, positions });
+      reply({ kind: "written", bytes: 0, positions });
     });
     if (failed) for (const stream of streams.values()) stream.abandon();
     try {

@@ -2,7 +2,13 @@
  * Arrow's encapsulated IPC messages one by one: the schema once, then record batches without it.
  * Also runs in the browser.
  */
-import { DataType, RecordBatchReader, RecordBatchStreamWriter, type RecordBatch, type Schema } from "apache-arrow";
+import {
+  DataType,
+  RecordBatchReader,
+  RecordBatchStreamWriter,
+  type RecordBatch,
+  type Schema,
+} from "apache-arrow";
 import type { NumericArray } from "./schema.ts";
 
 /** A schema message and a record-batch message that follows it; `schema` is the same bytes for the same schema. */
@@ -41,7 +47,8 @@ export function fromArrowMessages(schema: Uint8Array, batch: Uint8Array): Record
 }
 
 /** What a record batch's columns are in typed arrays: numbers (n, or n × size of an image), lists, texts. */
-export type WireColumn = NumericArray | { readonly values: NumericArray; readonly offsets: Int32Array } | readonly string[];
+export type WireColumn =
+  NumericArray | { readonly values: NumericArray; readonly offsets: Int32Array } | readonly string[];
 
 /** Columns by name, `time` among them, as views on the message. */
 export function columnsOf(batch: RecordBatch): Record<string, WireColumn> {

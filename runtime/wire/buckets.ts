@@ -64,7 +64,10 @@ export function encodeBlock({ first, width, columns }: BucketBlock): Uint8Array 
 export function decodeBlock(bytes: Uint8Array): BucketBlock {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const cutShort = (wanted: number): void => {
-    if (bytes.byteLength < wanted) throw new RangeError(`a min/max block of ${bytes.byteLength} bytes is cut short: it should have ${wanted}`);
+    if (bytes.byteLength < wanted)
+      throw new RangeError(
+        `a min/max block of ${bytes.byteLength} bytes is cut short: it should have ${wanted}`,
+      );
   };
   cutShort(BLOCK_HEADER);
   const n = view.getUint32(16, true);
@@ -184,7 +187,7 @@ export class BucketRing {
     const n = Math.max(0, to - from);
     const columns = this.#columns.map((ring) => {
       const column = { min: new Float64Array(n), max: new Float64Array(n), count: new Uint32Array(n) };
-      for (let done = 0; done < n; ) {
+      for (let done = 0; done < n;) {
         const slot = (from + done) % this.capacity;
         const size = Math.min(n - done, this.capacity - slot);
         column.min.set(ring.min.subarray(slot, slot + size), done);

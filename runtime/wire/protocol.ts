@@ -69,7 +69,11 @@ export function encodeHeader(header: Header): Uint8Array {
   const view = new DataView(bytes.buffer);
   let at = 0;
   const small = (value: number): void => view.setUint8(at++, value);
-  const uint32 = (value: number): void => (small(UINT32), view.setUint32(at, Math.min(value, 0xffffffff)), void (at += 4));
+  const uint32 = (value: number): void => (
+    small(UINT32),
+    view.setUint32(at, Math.min(value, 0xffffffff)),
+    void (at += 4)
+  );
   const int64 = (value: bigint): void => (small(INT64), view.setBigInt64(at, value), void (at += 8));
   small(0x9b); // an array of eleven
   small(header.kind);
@@ -90,8 +94,15 @@ export function encodeHeader(header: Header): Uint8Array {
 
 /** Reads the header at the start of a message. Throws RangeError where there is none. */
 export function decodeHeader(message: Uint8Array): Header {
-  if (message.byteLength < HEADER_BYTES || message[0] !== 0x9b || message[2] !== UINT32 || message[54] !== FLOAT64) {
-    throw new RangeError(`a message of ${message.byteLength} bytes that does not begin with a header of ${SUB_PROTOCOL}`);
+  if (
+    message.byteLength < HEADER_BYTES ||
+    message[0] !== 0x9b ||
+    message[2] !== UINT32 ||
+    message[54] !== FLOAT64
+  ) {
+    throw new RangeError(
+      `a message of ${message.byteLength} bytes that does not begin with a header of ${SUB_PROTOCOL}`,
+    );
   }
   const view = new DataView(message.buffer, message.byteOffset, HEADER_BYTES);
   return {
@@ -146,7 +157,8 @@ function plain(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (value instanceof Date) return value.toISOString();
   if (ArrayBuffer.isView(value)) return Array.from(value as Uint8Array, plain);
-  if (Symbol.iterator in value && !(value instanceof Map)) return Array.from(value as Iterable<unknown>, plain);
+  if (Symbol.iterator in value && !(value instanceof Map))
+    return Array.from(value as Iterable<unknown>, plain);
   const entries = value instanceof Map ? [...value] : Object.entries(value);
   return Object.fromEntries(entries.filter(([, v]) => v !== undefined).map(([k, v]) => [k, plain(v)]));
 }
@@ -312,20 +324,33 @@ export function readClientMessage(bytes: Uint8Array): ClientMessage {
   switch (given["verb"]) {
     case "hello":
       if (has("token") && typeof given["token"] !== "string") wrong("token", "text");
-      return { verb: "hello", version: whole("version", 0, 1000), ...(has("token") && { token: given["token"] as string }) };
+      return {
+        verb: "hello",
+        version: whole("version", 0, 1000),
+        ...(has("token") && { token: given["token"] as string }),
+      };
     case "unsubscribe":
     case "ping":
       return { verb: given["verb"], id: whole("id", 0, 0xffffffff) };
     case "subscribe": {
       const { stream, columns, lossless, after } = given;
-      if (typeof stream !== "string" || stream === "") wrong("stream", "the name of a stream, such as cycler.echem");
-      if (has("columns") && !(Array.isArray(columns) && columns.length > 0 && columns.every((name) => typeof name === "string"))) {
+      if (typeof stream !== "string" || stream === "")
+        wrong("stream", "the name of a stream, such as cycler.echem");
+      if (
+        has("columns") &&
+        !(Array.isArray(columns) && columns.length > 0 && columns.every((name) => typeof name === "string"))
+      ) {
         wrong("columns", "a list of column names");
       }
       if (has("lossless") && typeof lossless !== "boolean") wrong("lossless", "true or false");
       if (lossless && has("maxPoints")) wrong("maxPoints", "left out where lossless is true");
-      const from = toInt64(given["from"]) ?? wrong("from", "a time in ns since 1970, or so many ns before the newest, negative");
-      const to = given["to"] === "live" ? "live" : (toInt64(given["to"]) ?? wrong("to", 'a time in ns since 1970, or "live"'));
+      const from =
+        toInt64(given["from"]) ??
+        wrong("from", "a time in ns since 1970, or so many ns before the newest, negative");
+      const to =
+        given["to"] === "live"
+          ? "live"
+          : (toInt64(given["to"]) ?? wrong("to", 'a time in ns since 1970, or "live"'));
       const { epoch, row } = (after ?? {}) as Partial<Record<keyof Position, unknown>>;
       if (has("after") && !(Number.isInteger(epoch) && Number.isInteger(row) && lossless)) {
         wrong("after", "{ epoch, row }, with lossless");
@@ -339,7 +364,9 @@ export function readClientMessage(bytes: Uint8Array): ClientMessage {
       }; // prettier-ignore
     }
     default:
-      throw new TypeError(`verb ${show(given["verb"])} is not known; there are hello, subscribe, unsubscribe and ping`);
+      throw new TypeError(
+        `verb ${show(given["verb"])} is not known; there are hello, subscribe, unsubscribe and ping`,
+      );
   }
 }
 

@@ -529,7 +529,6 @@ export function looksLike(head: Uint8Array): string {
   if (/^EXPLAIN\s/.test(start)) return "it is a Gamry .DTA file";
   if (head.every((byte) => byte === 0))
     return "its first bytes are all zero, as after a copy that did not finish";
-  if (/^[\x09\x0a\x0d\x20-\x7e\xa0-\xff]*$/.test(start))
-    return `it is text and begins with "${start.trim()}"`;
+  if (/^[\t\n\r -~\u00a0-\u00ff]*$/.test(start)) return `it is text and begins with "${start.trim()}"`;
   return `it begins with the bytes ${[...head.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ")}`;
 }

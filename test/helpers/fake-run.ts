@@ -53,7 +53,11 @@ export class FakeRun implements RunView {
   }
 
   /** Appends rows; the watermark is one ns past the last, if none is given. */
-  append(name: string, columns: Record<string, unknown> & { time: BigInt64Array }, watermark = columns.time.at(-1)! + 1n): void {
+  append(
+    name: string,
+    columns: Record<string, unknown> & { time: BigInt64Array },
+    watermark = columns.time.at(-1)! + 1n,
+  ): void {
     this.#stream(name).append(columns as Columns, watermark);
   }
 
@@ -85,7 +89,11 @@ export class FakeRun implements RunView {
     }
   }
 
-  async minMax(name: string, column: string, { from, to, buckets }: { from: bigint; to: bigint; buckets: number }): Promise<MinMax> {
+  async minMax(
+    name: string,
+    column: string,
+    { from, to, buckets }: { from: bigint; to: bigint; buckets: number },
+  ): Promise<MinMax> {
     const min = new Float64Array(buckets).fill(NaN);
     const max = new Float64Array(buckets).fill(NaN);
     const count = new Uint32Array(buckets);
@@ -105,7 +113,14 @@ export class FakeRun implements RunView {
   }
 
   health(): readonly StreamHealth[] {
-    return this.streams().map(({ stream, state }) => ({ stream, rate_per_s: 0, lag_s: 0, gaps: 0, drops: 0, late: 0, state }));
+    return this.streams().map(({ stream, state }) => ({
+      stream,
+      rate_per_s: 0,
+      lag_s: 0,
+      gaps: 0,
+      drops: 0,
+      late: 0,
+      state,
+    }));
   }
 }
-

@@ -31,10 +31,18 @@ export interface WireClientOptions {
 }
 
 export async function connectWire(address: string, options: WireClientOptions = {}): Promise<WireClient> {
-  const socket = new WebSocket(address.replace("http", "ws"), SUB_PROTOCOL, options.origin ? { origin: options.origin } : {});
+  const socket = new WebSocket(
+    address.replace("http", "ws"),
+    SUB_PROTOCOL,
+    options.origin ? { origin: options.origin } : {},
+  );
   socket.binaryType = "arraybuffer";
   const heard: Heard[] = [];
-  const waiting = new Set<{ fits: (heard: Heard) => boolean; resolve: (heard: Heard) => void; reject: (error: Error) => void }>();
+  const waiting = new Set<{
+    fits: (heard: Heard) => boolean;
+    resolve: (heard: Heard) => void;
+    reject: (error: Error) => void;
+  }>();
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     socket.on("close", (code, reason) => {
       for (const { reject } of waiting) reject(new Error(`closed: ${code} ${String(reason)}`));
@@ -45,7 +53,7 @@ export async function connectWire(address: string, options: WireClientOptions = 
     const message = new Uint8Array(data);
     const one = { header: decodeHeader(message), body: bodyOf(message) };
     heard.push(one);
-    for (const waiter of [...waiting]) {
+    for (const waiter of waiting) {
       if (!waiter.fits(one)) continue;
       waiting.delete(waiter);
       waiter.resolve(one);
@@ -56,7 +64,8 @@ export async function connectWire(address: string, options: WireClientOptions = 
     socket.once("error", reject);
   });
   const say = (message: Record<string, unknown>): void => socket.send(pack(message));
-  if (options.hello !== false) say({ verb: "hello", version: 1, ...(options.token !== undefined && { token: options.token }) });
+  if (options.hello !== false)
+    say({ verb: "hello", version: 1, ...(options.token !== undefined && { token: options.token }) });
   return {
     heard,
     socket,
@@ -68,7 +77,10 @@ export async function connectWire(address: string, options: WireClientOptions = 
       return new Promise((resolve, reject) => waiting.add({ fits, resolve, reject }));
     },
     of: (subscription, ...kinds) =>
-      heard.filter(({ header }) => header.subscription === subscription && kinds.some((kind) => KIND[kind] === header.kind)),
+      heard.filter(
+        ({ header }) =>
+          header.subscription === subscription && kinds.some((kind) => KIND[kind] === header.kind),
+      ),
     async end() {
       socket.terminate();
       await closed;
@@ -76,13 +88,20 @@ export async function connectWire(address: string, options: WireClientOptions = 
   };
 }
 
-export const isKind = (kind: KindName, subscription?: number) => (heard: Heard): boolean =>
-  heard.header.kind === KIND[kind] && (subscription === undefined || heard.header.subscription === subscription);
+export const isKind =
+  (kind: KindName, subscription?: number) =>
+  (heard: Heard): boolean =>
+    heard.header.kind === KIND[kind] &&
+    (subscription === undefined || heard.header.subscription === subscription);
 
 export const said = <T = Record<string, unknown>>({ body }: Heard): T => unpack(body) as T;
 
 /** Values of one column of all row messages of a subscription, and where each message began. */
-export function rowsOf(client: WireClient, subscription: number, column: string): { values: number[]; rows: number[]; epochs: number[] } {
+export function rowsOf(
+  client: WireClient,
+  subscription: number,
+  column: string,
+): { values: number[]; rows: number[]; epochs: number[] } {
   let schema: Uint8Array = new Uint8Array(0);
   const [values, rows, epochs]: [number[], number[], number[]] = [[], [], []];
   for (const { header, body } of client.of(subscription, "schema", "rows")) {

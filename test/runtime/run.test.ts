@@ -1,87 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { defineOperator, defineSource, integer, list, scalar, type SourceItem } from "../../runtime/index.ts";
+import { defineOperator, defineSource, scalar, type SourceItem } from "../../runtime/index.ts";
 import { runToEnd } from "../helpers/graph.ts";
-
-const S = 1_000_000_000n;
-let script: Record<string, SourceItem[]> = {};
-
-/** Plays the items of `script[name]`. */
-const played = defineSource({
-  name: "test/played",
-  output: { values: { value: scalar("V") } },
-  config: { script: list<string>(["a"]) },
-  async *open({ script: [name] }) {
-    for (const item of script[name as string] ?? []) yield item;
-  },
-});
-
-const item = (times: number[], values = times): SourceItem => ({
-  rows: { values: { time: BigInt64Array.from(times, (t) => BigInt(t) * S), value: Float64Array.from(values) } },
-});
-
-const doubled = defineOperator({
-  name: "test/doubled",
-  input: { values: { value: scalar("V") } },
-  output: { values: { value: scalar("V") } },
-  config: {},
-  start: () => ({
-    step({ values }, out) {
-      out.values.put({ time: values.time, value: values.value.map((v) => 2 * v) });
-    },
-  }),
-});
-
-/** Sum per pane of `width` seconds, given out at the pane's end. */
-const summed = defineOperator({
-  name: "test/summed",
-  input: { values: { value: scalar("V") } },
-  output: { sums: { value: scalar("V"), n: scalar("1") } },
-  config: { width: integer(10) },
-  start({ width }, { timeAt }) {
-    let open: { pane: number; sum: number; n: number } | undefined;
-    return {
-      step({ values }, out, upTo) {
-        const close = () => {
-          if (!open) return;
-          out.sums.add({ time: timeAt(open.pane * width), value: open.sum, n: open.n });
-          open = undefined;
-        };
-        for (let i = 0; i < values.length; i++) {
-          const pane = Math.floor(values.seconds[i]! / width);
-          if (open && open.pane !== pane) close();
-          open ??= { pane, sum: 0, n: 0 };
-          open.sum += values.value[i]!;
-          open.n++;
-        }
-        if (open && (open.pane + 1) * width <= upTo) close();
-      },
-      holds: () => (open ? open.pane * width : Infinity),
-      save: () => open,
-      load: (saved: typeof open) => void (open = saved),
-    };
-  },
-});
-
-/** Gives out the rows of two ports in the order that it gets them. */
-const interleaved = defineOperator({
-  name: "test/interleaved",
-  input: { left: { value: scalar("V") }, right: { value: scalar("V") } },
-  output: { rows: { left: scalar("V"), right: scalar("V") } },
-  config: {},
-  start: () => ({
-    step({ left, right }, out) {
-      const rows = [
-        ...Array.from({ length: left.length }, (_, i) => ({ time: left.time[i]!, left: left.value[i]!, right: NaN })),
-        ...Array.from({ length: right.length }, (_, i) => ({ time: right.time[i]!, left: NaN, right: right.value[i]! })),
-      ];
-      for (const row of rows.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0))) out.rows.add(row);
-    },
-  }),
-});
+import { doubled, interleaved, item, played, S, script, summed } from "../helpers/small-operators.ts";
 
 test("a row goes from source through operators to a stream", async () => {
-  script = { a: [item([1, 2]), item([3])] };
+  Object.assign(script, { a: [item([1, 2]), item([3])] });
   const { rows } = await runToEnd({
     sources: { cell: { use: played } },
     operators: { twice: { use: doubled, from: "cell.values" }, again: { use: doubled, from: "twice.values" } },
@@ -91,13 +15,13 @@ test("a row goes from source through operators to a stream", async () => {
 });
 
 test("windows close when the watermark passes their end, and at the end", async () => {
-  script = { a: [item([10, 11, 12]), item([19, 25]), item([41])] };
+  Object.assign(script, { a: [item([10, 11, 12]), item([19, 25]), item([41])] });
   const { rows } = await runToEnd({ sources: { cell: { use: played } }, operators: { sum: { use: summed, from: "cell.values" } } }, { origin: 0n });
   expect([...(rows["sum.sums"]!["value"] as Float64Array)]).toEqual([52, 25, 41]);
 });
 
 test("rows that come after the promise are late: counted, shown, and given to nobody else", async () => {
-  script = { a: [{ ...item([10]), watermark: 12n * S }, item([11, 13]), item([12, 14])] };
+  Object.assign(script, { a: [{ ...item([10]), watermark: 12n * S }, item([11, 13]), item([12, 14])] });
   const { rows } = await runToEnd({ sources: { cell: { use: played } }, operators: { twice: { use: doubled, from: "cell.values" } } });
   expect([...(rows["twice.values"]!["value"] as Float64Array)]).toEqual([20, 26, 28]);
   expect([...(rows["cell.values.late"]!["of_time"] as BigInt64Array)]).toEqual([11n * S, 12n * S]);
@@ -123,7 +47,7 @@ test("a result does not depend on cuts or on the order of arrival between stream
         const pieces = (list: number[], at: number[]) => at.slice(1).map((to, i) => item(list.slice(at[i], to)));
         const only = async (one: SourceItem[], two: SourceItem[]) => {
           const header = { schema: { values: { fields: { value: scalar("V") }, metadata: {} } } };
-          script = { one: [header, ...one], two: [header, ...two] };
+          Object.assign(script, { one: [header, ...one], two: [header, ...two] });
           const { rows, failures } = await runToEnd(pipeline, { origin: 0n, creditBytes: 64 });
           expect(failures).toEqual([]);
           return ["both.rows", "sum.sums", "behind.rows"].map((name) => rows[name]);
@@ -145,7 +69,7 @@ test("an operator that throws is parked, its outputs end, and the rest goes on",
       },
     }),
   });
-  script = { a: [item([1]), item([2]), item([3]), item([4])] };
+  Object.assign(script, { a: [item([1]), item([2]), item([3]), item([4])] });
   const { rows, failures, run } = await runToEnd({
     sources: { cell: { use: played } },
     operators: { bad: { use: failing, from: "cell.values" }, good: { use: doubled, from: "cell.values" } },
@@ -173,12 +97,12 @@ test("a source that fails ends its streams; what it gave is worked on, and the r
 
 test("a new schema begins a new epoch: operators finish and start anew", async () => {
   const wider = { fields: { value: scalar("V"), other: scalar("A") }, metadata: {} };
-  script = {
+  Object.assign(script, {
     a: [
       item([1, 12]),
       { schema: { values: wider }, rows: { values: { time: BigInt64Array.of(13n * S, 14n * S), value: Float64Array.of(5, 6), other: Float64Array.of(0, 0) } } },
     ],
-  };
+  });
   const { rows, batches } = await runToEnd({ sources: { cell: { use: played } }, operators: { sum: { use: summed, from: "cell.values" } } }, { origin: 0n });
   expect([...(rows["sum.sums"]!["value"] as Float64Array)]).toEqual([1, 12, 11]);
   expect(batches["sum.sums"]!.map(({ epoch }) => epoch)).toEqual([0, 0, 1]);
@@ -187,7 +111,7 @@ test("a new schema begins a new epoch: operators finish and start anew", async (
 
 test("sources of which one alone moves the graph on do not wait for each other", async () => {
   // Far more than the credit of 64 bytes on one side before the other says anything.
-  script = { one: Array.from({ length: 200 }, (_, i) => item([i])), two: [item([500])] };
+  Object.assign(script, { one: Array.from({ length: 200 }, (_, i) => item([i])), two: [item([500])] });
   const { rows } = await runToEnd(
     { sources: { one: { use: played, script: "one" }, two: { use: played, script: "two" } }, operators: { both: { use: interleaved, from: { left: "one.values", right: "two.values" } } } },
     { origin: 0n, creditBytes: 64 },

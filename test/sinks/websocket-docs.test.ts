@@ -18,7 +18,11 @@ test("the client of docs/protocol.md reads every row, across a lost connection",
   run.open("s", { fields: { v: scalar("V"), w: scalar("A", { type: "f32" }) }, metadata: {} });
   const append = (from: number, to: number): void => {
     const n = Array.from({ length: to - from }, (_, i) => from + i);
-    run.append("s", { time: BigInt64Array.from(n, (i) => 10n ** 18n + BigInt(i)), v: Float64Array.from(n), w: Float32Array.from(n, (i) => i / 2) });
+    run.append("s", {
+      time: BigInt64Array.from(n, (i) => 10n ** 18n + BigInt(i)),
+      v: Float64Array.from(n),
+      w: Float32Array.from(n, (i) => i / 2),
+    });
   };
   append(0, 5);
   const child = spawn(process.execPath, ["--input-type=module", "-e", program!, "--", `ws://127.0.0.1:${port}/`, "s"], {
@@ -52,5 +56,7 @@ test("the client of docs/protocol.md reads every row, across a lost connection",
     child.kill();
     await sink.close();
   }
-  expect(lines).toEqual(Array.from({ length: 12 }, (_, i) => `0,${i},${10n ** 18n + BigInt(i)},${i},${i / 2}`));
+  expect(lines).toEqual(
+    Array.from({ length: 12 }, (_, i) => `0,${i},${10n ** 18n + BigInt(i)},${i},${i / 2}`),
+  );
 });

@@ -43,25 +43,42 @@ function ask(path: string, method = "GET", to = server): Promise<IncomingMessage
 test("the page comes with its type and its rules", async () => {
   const { statusCode, headers, body } = await ask("/");
   expect([statusCode, body]).toEqual([200, "<!doctype html><title>page</title>"]);
-  expect(headers).toMatchObject({ "content-type": "text/html; charset=utf-8", "cache-control": "no-cache", "x-content-type-options": "nosniff" });
-  expect(headers["content-security-policy"]).toContain("default-src 'self'; script-src 'self' 'wasm-unsafe-eval';");
+  expect(headers).toMatchObject({
+    "content-type": "text/html; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-content-type-options": "nosniff",
+  });
+  expect(headers["content-security-policy"]).toContain(
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval';",
+  );
   expect(headers["content-security-policy"]).toContain("frame-ancestors 'none'");
 });
 
 test("what the build names after its content may be kept for ever", async () => {
   const { statusCode, headers } = await ask("/assets/main-1a2b.js?x=1");
   expect(statusCode).toBe(200);
-  expect(headers).toMatchObject({ "content-type": "text/javascript; charset=utf-8", "cache-control": "public, max-age=31536000, immutable" });
+  expect(headers).toMatchObject({
+    "content-type": "text/javascript; charset=utf-8",
+    "cache-control": "public, max-age=31536000, immutable",
+  });
 });
 
-test.each(["/../secret.txt", "/..%2fsecret.txt", "/assets/..%2f..%2fsecret.txt", "/%2e%2e/secret.txt", "/..%5csecret.txt", "/link.txt", "/assets", "/none.js", "//secret.txt", "/%00"])(
-  "nothing comes for %s",
-  async (path) => {
-    const { statusCode, body } = await ask(path);
-    expect(statusCode).toBe(404);
-    expect(body).not.toContain("secret\n");
-  },
-);
+test.each([
+  "/../secret.txt",
+  "/..%2fsecret.txt",
+  "/assets/..%2f..%2fsecret.txt",
+  "/%2e%2e/secret.txt",
+  "/..%5csecret.txt",
+  "/link.txt",
+  "/assets",
+  "/none.js",
+  "//secret.txt",
+  "/%00",
+])("nothing comes for %s", async (path) => {
+  const { statusCode, body } = await ask(path);
+  expect(statusCode).toBe(404);
+  expect(body).not.toContain("secret\n");
+});
 
 test("an address that cannot be read, and what is not asking, are answered so", async () => {
   expect((await ask("/%zz")).statusCode).toBe(400);
@@ -74,7 +91,10 @@ test("where there is no page yet, it says how to build it", async () => {
   const answer = servePage(join(root, "none"));
   const bare = createServer((asked, response) => void answer(asked, response));
   await new Promise<void>((resolve) => bare.listen(0, "127.0.0.1", resolve));
-  expect(await ask("/", "GET", bare)).toMatchObject({ statusCode: 404, body: expect.stringContaining("Run `npm run build`") });
+  expect(await ask("/", "GET", bare)).toMatchObject({
+    statusCode: 404,
+    body: expect.stringContaining("Run `npm run build`"),
+  });
   await new Promise((resolve) => bare.close(resolve));
 });
 

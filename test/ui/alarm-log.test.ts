@@ -14,7 +14,7 @@ function rows(levels: number[], row = 0, epoch = 0): RowsFrame {
 
 test("begins an onset where the level rises and ends it where it changes", () => {
   const log = new AlarmLog();
-  expect(log.take("gas.onset", rows([0, 0, 1, 1, 2, 2, 0]))).toBe(true);
+  expect(log.take("gas.onset", rows([0, 0, 1, 1, 2, 2, 0]), NaN)).toBe(true);
   expect(log.onsets).toMatchObject([
     { level: "watch", time: 2000, until: 4000 },
     { level: "alarm", time: 4000, until: 6000, value: 6, limit: 5, unit: "%" },
@@ -22,30 +22,45 @@ test("begins an onset where the level rises and ends it where it changes", () =>
   expect(log.standing).toEqual([]);
 });
 
+test("says when it began, where the operator estimates that, and what went over the limit", () => {
+  const log = new AlarmLog();
+  const fields = {
+    level: code(),
+    value: scalar("kPa", { long_name: "pressure" }),
+    limit: scalar("1"),
+    upper: scalar("1"),
+    lower: scalar("1"),
+    onset_seconds: scalar("s"),
+  };
+  expect(AlarmLog.columnsOf(fields)).toEqual(["level", "value", "limit", "onset_seconds", "upper", "lower"]);
+  const frame = rows([2]);
+  const columns = { ...frame.columns, limit: [8], upper: [9], lower: [0.5], onset_seconds: [-4] };
+  log.take("onset.onset", { ...frame, schema: { fields, metadata: {} }, columns }, 1_000_000);
+  expect(log.standing).toMatchObject([
+    { time: 0, began: 996_000, title: "pressure", value: 6, statistic: 9, limit: 8 },
+  ]);
+});
+
 test("however the rows are cut, and rows seen twice change nothing", () => {
   const levels = [0, 1, 2, 2, 0, 2];
   const whole = new AlarmLog();
-  whole.take("a", rows(levels));
+  whole.take("a", rows(levels), NaN);
   const cut = new AlarmLog();
-  levels.forEach((_, i) => cut.take("a", rows(levels.slice(Math.max(0, i - 2), i + 1), Math.max(0, i - 2))));
+  levels.forEach((_, i) =>
+    cut.take("a", rows(levels.slice(Math.max(0, i - 2), i + 1), Math.max(0, i - 2)), NaN),
+  );
   expect(cut.onsets).toEqual(whole.onsets);
   expect(cut.standing).toMatchObject([{ time: 5000 }]);
-  expect(cut.take("a", rows(levels))).toBe(false);
+  expect(cut.take("a", rows(levels), NaN)).toBe(false);
 });
 
 test("a new epoch goes on; an old one that comes late is passed over; the log is bounded", () => {
   const log = new AlarmLog();
-  log.take("a", rows([2], 0, 1));
-  expect(log.take("a", rows([0], 5, 0))).toBe(false);
-  log.take("a", rows([0], 0, 2));
+  log.take("a", rows([2], 0, 1), NaN);
+  expect(log.take("a", rows([0], 5, 0), NaN)).toBe(false);
+  log.take("a", rows([0], 0, 2), NaN);
   expect(log.standing).toEqual([]);
-  log.take(
-    "a",
-    rows(
-      Array.from({ length: 5000 }, (_, i) => (i % 2) * 2),
-      1,
-      2,
-    ),
-  );
+  const chattering = Array.from({ length: 5000 }, (_, i) => (i % 2) * 2);
+  log.take("a", rows(chattering, 1, 2), NaN);
   expect(log.onsets).toHaveLength(1000);
 });

@@ -31,7 +31,7 @@ test("the demo's streams make the page", () => {
   expect(choice.images.map(({ title }) => title)).toEqual(["slice", "topography", "modulus map"]);
   expect(choice.moreImages.map(({ id }) => id)).toEqual(["xrm.frames/data"]);
   expect(choice.curve).toMatchObject({ stream: "modulus.fits", x: "indentation", y: "force", fit: "fit" });
-  expect(choice.scores.map(({ id }) => id)).toEqual(["onset.gas/value"]);
+  expect(choice.scores.map(({ id }) => id)).toEqual(["onset.gas/value+onset.gas/limit"]);
   expect(choice.state).toEqual({ stream: "steps.steps", column: "state" });
 });
 

@@ -53,7 +53,7 @@ export function connect(url: string, { token = "", port = ownWorker() }: Connect
         }
         break;
     }
-    for (const listener of [...listeners]) listener();
+    for (const listener of listeners) listener();
   };
   port.addEventListener("message", ({ data }) => hear(data));
   port.start?.();

@@ -3,7 +3,12 @@
  */
 import { columnsOf, fromArrowMessages } from "../../runtime/wire/arrow-messages.ts";
 import type { BucketBlock } from "../../runtime/wire/buckets.ts";
-import { toInt64, type CatalogueEntry, type Header, type StreamPosition } from "../../runtime/wire/protocol.ts";
+import {
+  toInt64,
+  type CatalogueEntry,
+  type Header,
+  type StreamPosition,
+} from "../../runtime/wire/protocol.ts";
 import type { Schema } from "../../runtime/wire/schema.ts";
 import type { Ms, RowsFrame, StreamEntry, TraceFrame } from "./types.ts";
 
@@ -36,15 +41,34 @@ export function timesToMs(time: BigInt64Array): Float64Array {
 }
 
 /** Rows as a frame of views on the message. */
-export function rowsFrame(header: Header, arrowSchema: Uint8Array, body: Uint8Array, schema: Schema): RowsFrame {
+export function rowsFrame(
+  header: Header,
+  arrowSchema: Uint8Array,
+  body: Uint8Array,
+  schema: Schema,
+): RowsFrame {
   const { time, ...columns } = columnsOf(fromArrowMessages(arrowSchema, body));
   const time_ns = time as BigInt64Array;
   const { epoch, row, dropped } = header;
-  return { kind: "rows", epoch, row: Number(row), time: timesToMs(time_ns), time_ns, schema, columns, dropped };
+  return {
+    kind: "rows",
+    epoch,
+    row: Number(row),
+    time: timesToMs(time_ns),
+    time_ns,
+    schema,
+    columns,
+    dropped,
+  };
 }
 
 /** Buckets as a frame; their times are their centres. */
-export function traceFrame(block: BucketBlock, names: readonly string[], reset: boolean, dropped: number): TraceFrame {
+export function traceFrame(
+  block: BucketBlock,
+  names: readonly string[],
+  reset: boolean,
+  dropped: number,
+): TraceFrame {
   const n = block.columns[0]?.count.length ?? 0;
   const first = toMs(block.first * block.width);
   const width = Number(block.width) / 1e6;
@@ -58,7 +82,8 @@ export function buffersOf(frame: RowsFrame | TraceFrame): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>();
   const collect = (value: unknown): void => {
     if (ArrayBuffer.isView(value)) buffers.add(value.buffer as ArrayBuffer);
-    else if (typeof value === "object" && value !== null && !Array.isArray(value)) Object.values(value).forEach(collect);
+    else if (typeof value === "object" && value !== null && !Array.isArray(value))
+      Object.values(value).forEach(collect);
   };
   collect(frame.time);
   if (frame.kind === "rows") collect(frame.time_ns);
@@ -72,6 +97,20 @@ export function streamEntry(entry: CatalogueEntry): StreamEntry {
 }
 
 /** What changes of an entry from moment to moment. */
-export function positionIn({ epoch, state, rows, firstTime, lastTime, watermark }: StreamPosition): Pick<StreamEntry, "epoch" | "state" | "rows" | "firstTime" | "lastTime" | "watermark"> {
-  return { epoch, state, rows, firstTime: toMs(firstTime), lastTime: toMs(lastTime), watermark: toMs(watermark) };
+export function positionIn({
+  epoch,
+  state,
+  rows,
+  firstTime,
+  lastTime,
+  watermark,
+}: StreamPosition): Pick<StreamEntry, "epoch" | "state" | "rows" | "firstTime" | "lastTime" | "watermark"> {
+  return {
+    epoch,
+    state,
+    rows,
+    firstTime: toMs(firstTime),
+    lastTime: toMs(lastTime),
+    watermark: toMs(watermark),
+  };
 }

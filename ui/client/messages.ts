@@ -13,7 +13,14 @@ export type ToPage =
   | { readonly say: "connection"; readonly connection: Connection }
   | { readonly say: "manifest"; readonly manifest: Readonly<Record<string, unknown>> }
   | { readonly say: "catalogue"; readonly complete: boolean; readonly streams: readonly StreamEntry[] }
-  | { readonly say: "health"; readonly health: readonly StreamHealth[]; readonly positions: readonly PositionOf[] }
+  | {
+      readonly say: "health";
+      readonly health: readonly StreamHealth[];
+      readonly positions: readonly PositionOf[];
+    }
   | { readonly say: "frame"; readonly id: number; readonly frame: Frame };
 
-export type PositionOf = Pick<StreamEntry, "stream" | "epoch" | "state" | "rows" | "firstTime" | "lastTime" | "watermark">;
+export type PositionOf = Pick<
+  StreamEntry,
+  "stream" | "epoch" | "state" | "rows" | "firstTime" | "lastTime" | "watermark"
+>;

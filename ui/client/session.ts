@@ -110,7 +110,8 @@ export class Session {
   }
 
   #send(message: ClientMessage): void {
-    if (this.#welcome && this.#socket?.readyState === 1) this.#socket.send(pack(message) as Uint8Array<ArrayBuffer>);
+    if (this.#welcome && this.#socket?.readyState === 1)
+      this.#socket.send(pack(message) as Uint8Array<ArrayBuffer>);
   }
 
   #say(connection: Connection): void {
@@ -129,11 +130,21 @@ export class Session {
     this.#heard_ms = Date.now();
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
-      const hello: ClientMessage = { verb: "hello", version: PROTOCOL_VERSION, ...(this.#token && { token: this.#token }) };
+      const hello: ClientMessage = {
+        verb: "hello",
+        version: PROTOCOL_VERSION,
+        ...(this.#token && { token: this.#token }),
+      };
       socket.send(pack(hello) as Uint8Array<ArrayBuffer>);
     };
     socket.onmessage = ({ data }) => {
-      if (socket === this.#socket) this.#hear(new Uint8Array(data as ArrayBuffer));
+      if (socket !== this.#socket) return;
+      try {
+        this.#hear(new Uint8Array(data as ArrayBuffer));
+      } catch (error) {
+        this.#error = `what the server sent cannot be read: ${(error as Error).message}`;
+        socket.close();
+      }
     };
     socket.onerror = () => {}; // it closes, and says no more
     socket.onclose = ({ code, reason }) => {
@@ -171,7 +182,8 @@ export class Session {
       this.#lost(1006, "the server is silent");
       dead.close();
     } else if (this.#welcome && silence_ms > SILENCE_MS) this.#sayLost("the server is silent");
-    if (this.#welcome && now_ms - this.#pinged_ms >= PING_INTERVAL_MS && this.#pings.size < 10) this.#ping(now_ms);
+    if (this.#welcome && now_ms - this.#pinged_ms >= PING_INTERVAL_MS && this.#pings.size < 10)
+      this.#ping(now_ms);
   }
 
   #ping(now_ms: number): void {

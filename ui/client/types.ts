@@ -34,7 +34,12 @@ export interface StreamHealth {
 
 export type Connection =
   | { readonly state: "connecting"; readonly attempt: number }
-  | { readonly state: "open"; readonly mode: "live" | "replay" | "simulated"; readonly speed: number; readonly latency_ms: number }
+  | {
+      readonly state: "open";
+      readonly mode: "live" | "replay" | "simulated";
+      readonly speed: number;
+      readonly latency_ms: number;
+    }
   | { readonly state: "lost"; readonly since: Ms; readonly reason: string; readonly recording: boolean }
   | { readonly state: "refused"; readonly reason: string };
 
@@ -43,7 +48,9 @@ export interface TraceFrame {
   readonly kind: "trace";
   /** Centres of the buckets. */
   readonly time: Float64Array;
-  readonly columns: Readonly<Record<string, { readonly min: Float64Array; readonly max: Float64Array; readonly count: Uint32Array }>>;
+  readonly columns: Readonly<
+    Record<string, { readonly min: Float64Array; readonly max: Float64Array; readonly count: Uint32Array }>
+  >;
   /** True where this replaces all that was sent before; false where it goes on after it. */
   readonly reset: boolean;
   readonly dropped: number;

@@ -2,6 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { steps } from "../../../operators/echem/steps.ts";
+import { bdfColumns, bdfOf } from "../../../sources/echem/bdf.ts";
+import { decodeRecords, fieldsOf, readMpr } from "../../../sources/echem/mpr.ts";
+import { timesOf } from "../../../sources/echem/test-time.ts";
 import { feed } from "../../helpers/feed.ts";
 
 const REST = 0, CHARGE = 1, DISCHARGE = 2, CV_CHARGE = 3; // prettier-ignore
@@ -223,14 +226,80 @@ test("cut, saved and loaded anywhere, not one bit changes; twice the current is 
         if (kind === "dq") echem["dq"] = echem.current_ampere.map((ampere) => ampere * 3);
         const whole = feed(steps, { echem });
         expect(feed(steps, { echem }, { rows, reloadAfter })).toEqual(whole);
-        const twice = { ...echem, current_ampere: echem.current_ampere.map((ampere) => 2 * ampere) };
+        const twice: Echem = { ...echem, current_ampere: echem.current_ampere.map((ampere) => 2 * ampere) };
         if (kind === "dq") twice["dq"] = (echem["dq"] as Float64Array).map((q) => 2 * q);
         const doubled = feed(steps, { echem: twice });
         expect(doubled.steps.charge_ampere_hour?.map((q: number) => q / 2)).toEqual(whole.steps.charge_ampere_hour);
-        const total = (given: { rows?: Float64Array }): number => (given.rows ?? []).reduce((sum: number, n: number) => sum + n, 0);
-        expect(total(whole.steps)).toBe(echem.time.length);
+        let total = 0;
+        for (const n of whole.steps.rows ?? []) total += n;
+        expect(total).toBe(echem.time.length);
       },
     ),
     { numRuns: 150, seed: 5 },
   ); // prettier-ignore
+});
+
+// Files of the field, where the shared data lie beside the checkout.
+
+const shared = new URL("../../../../shared/data/echem/", import.meta.url);
+
+interface Expected {
+  file: string;
+  half_cycles?: { half_cycle: number; rows: number; t0_s: number; t1_s: number; q_end_mAh: number }[];
+}
+
+describe.runIf(existsSync(shared))("files of the field", () => {
+  const expected = existsSync(shared)
+    ? (JSON.parse(
+        readFileSync(new URL("expected.json", shared), "utf8").replaceAll(/: NaN\b/g, ": null"),
+      ) as Expected[])
+    : [];
+
+  async function echemOf(file: string): Promise<{ columns: never; fields: never }> {
+    const bytes = new Uint8Array(readFileSync(new URL(file, shared)));
+    const mpr = await readMpr(async (at, length) => bytes.subarray(at, at + length), bytes.length);
+    const vendor = decodeRecords(
+      mpr,
+      bytes.subarray(mpr.firstRecord, mpr.firstRecord + mpr.records * mpr.recordLength),
+    );
+    const bdf = bdfOf(fieldsOf(mpr));
+    const columns = {
+      time: timesOf(0n, vendor["test_time_second"] as Float64Array),
+      ...vendor,
+      ...bdfColumns(bdf, vendor, mpr.records, NaN),
+    };
+    return { columns: columns as never, fields: { ...fieldsOf(mpr), ...bdf.fields } as never };
+  }
+
+  // The cycler's own sum over each half cycle, printed to nine digits.
+  test.each(["gcpl.mpr", "jdb11-1_c3_gcpl_5cycles_2V-3p8V_C-24_data_C09.mpr", "gcpl.issue_211.mpr"])(
+    "%s: charge of every half cycle",
+    async (name) => {
+      const known = expected.find(({ file }) => file === `biologic/${name}`)!.half_cycles!;
+      const { columns, fields } = await echemOf(`biologic/${name}`);
+      const { steps: found } = feed(steps, { echem: columns }, { schema: { echem: fields }, rows: 1000 });
+      for (const { t0_s, t1_s, q_end_mAh, rows } of known) {
+        const within = [...found.time.keys()].filter(
+          (i) => Number(found.start[i]) / 1e9 >= t0_s - 1e-2 && Number(found.time[i]) / 1e9 <= t1_s + 1e-2,
+        );
+        const sum = (column: Float64Array): number =>
+          within.reduce((total, i) => total + (Number.isNaN(column[i]) ? 0 : column[i]!), 0);
+        expect(sum(found.rows)).toBe(rows);
+        expect(sum(found.charge_ampere_hour) * 1000).toBeCloseTo(q_end_mAh, 8);
+      }
+    },
+  );
+
+  test("a symmetric cell: what current alone tells is what the cycler counted", async () => {
+    const { columns, fields } = await echemOf("biologic/gcpl.mpr");
+    const counted = feed(steps, { echem: columns }, { schema: { echem: fields } }).steps;
+    const told = feed(
+      steps,
+      { echem: columns },
+      { schema: { echem: fields }, with: { by: "current" } },
+    ).steps;
+    expect(told.time).toEqual(counted.time);
+    expect(told.kind).toEqual(counted.kind);
+    expect(Math.min(...counted.agreement)).toBeGreaterThan(0.99);
+  });
 });

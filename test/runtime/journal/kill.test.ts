@@ -13,7 +13,9 @@ async function killAfter(directory: string, acknowledgements: number): Promise<M
   const child = spawn(process.execPath, [CHILD, directory, DIST], { stdio: ["ignore", "pipe", "pipe"] });
   let complaint = "";
   child.stderr.on("data", (text) => (complaint += text));
-  const ended = new Promise<NodeJS.Signals | null>((resolve) => child.on("exit", (_, signal) => resolve(signal)));
+  const ended = new Promise<NodeJS.Signals | null>((resolve) =>
+    child.on("exit", (_, signal) => resolve(signal)),
+  );
   const acknowledged = new Map<string, number>();
   let count = 0;
   for await (const line of createInterface({ input: child.stdout })) {
@@ -30,23 +32,26 @@ const kills = Number(process.env["OPERANDO_TEST_KILLS"] ?? 3);
 let seed = 5;
 const moments = Array.from({ length: kills }, () => 2 + ((seed = (seed * 48271) % 2147483647) % 400));
 
-test.each(moments)("killed under load at acknowledgement %i, a run holds every row that was acknowledged", async (moment) => {
-  const directory = newFolder();
-  const acknowledged = await killAfter(directory, moment);
-  expect([...acknowledged.keys()]).toContain("source.out");
-  const run = await openRun(directory, { repair: true });
-  expect(await run.verify()).toEqual([]);
-  for (const [stream, row] of acknowledged) {
-    let next = 0;
-    for await (const { row: first, columns } of run.read(stream)) {
-      expect(first).toBe(next);
-      const value = columns["value"] as Float64Array;
-      const name = columns["name"] as readonly string[];
-      const wrong = value.findIndex((v, i) => v !== first + i || name[i] !== `row ${first + i}`);
-      expect(wrong).toBe(-1);
-      next += value.length;
+test.each(moments)(
+  "killed under load at acknowledgement %i, a run holds every row that was acknowledged",
+  async (moment) => {
+    const directory = newFolder();
+    const acknowledged = await killAfter(directory, moment);
+    expect([...acknowledged.keys()]).toContain("source.out");
+    const run = await openRun(directory, { repair: true });
+    expect(await run.verify()).toEqual([]);
+    for (const [stream, row] of acknowledged) {
+      let next = 0;
+      for await (const { row: first, columns } of run.read(stream)) {
+        expect(first).toBe(next);
+        const value = columns["value"] as Float64Array;
+        const name = columns["name"] as readonly string[];
+        const wrong = value.findIndex((v, i) => v !== first + i || name[i] !== `row ${first + i}`);
+        expect(wrong).toBe(-1);
+        next += value.length;
+      }
+      expect(next, stream).toBeGreaterThanOrEqual(row);
     }
-    expect(next, stream).toBeGreaterThanOrEqual(row);
-  }
-  expect((await openRun(directory)).recovered).toEqual([]);
-});
+    expect((await openRun(directory)).recovered).toEqual([]);
+  },
+);

@@ -26,8 +26,14 @@ for (;;) {
   const numbers = Array.from({ length: rows }, (_, i) => row + i);
   const time = BigInt64Array.from(numbers, (n) => BigInt(n) * 1_000_000n);
   const columns = { time, value: Float64Array.from(numbers), name: numbers.map((n) => `row ${n}`) };
-  for (const [stream, derived] of [["source.out", false], ["operator.out", true]]) {
-    recorder.append(makeBatch({ stream, epoch: 0, row, columns, schema, watermark: time[rows - 1], state: "active" }), { derived });
+  for (const [stream, derived] of [
+    ["source.out", false],
+    ["operator.out", true],
+  ]) {
+    recorder.append(
+      makeBatch({ stream, epoch: 0, row, columns, schema, watermark: time[rows - 1], state: "active" }),
+      { derived },
+    );
   }
   row += rows;
   while (recorder.pendingBytes > 1_000_000) await new Promise((resolve) => setImmediate(resolve));

@@ -49,7 +49,10 @@ export function plainRows(from: number, to: number): Columns {
 export function everyKind(from: number, to: number): Columns {
   const rows = Array.from({ length: to - from }, (_, i) => from + i);
   const lengths = rows.map((r) => (r * 5) % 4);
-  const offsets = Int32Array.from([0, ...lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b, 0))]);
+  const offsets = Int32Array.from([
+    0,
+    ...lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b, 0)),
+  ]);
   const points = rows.flatMap((r, i) => Array.from({ length: lengths[i]! }, (_, j) => r + j / 8));
   return {
     time: BigInt64Array.from(rows, timeOf),
@@ -70,7 +73,13 @@ export function everyKind(from: number, to: number): Columns {
 }
 
 /** Cuts rows into batches of a stream; each promises the time of its last row. */
-export function batches(stream: string, columns: Columns, schema: Schema, cuts: readonly number[], epoch = 0): Batch[] {
+export function batches(
+  stream: string,
+  columns: Columns,
+  schema: Schema,
+  cuts: readonly number[],
+  epoch = 0,
+): Batch[] {
   const edges = [0, ...cuts, columns.time.length];
   return edges.slice(1).map((to, i) => {
     const rows = slice(columns, schema.fields, edges[i]!, to);
@@ -91,8 +100,12 @@ export async function all(read: AsyncIterable<Batch>): Promise<Batch[]> {
 
 /** All rows as one set of columns, without what a slice of a larger buffer would show beside them. */
 export async function joined(read: AsyncIterable<Batch>, schema: Schema): Promise<Columns> {
-  const found = (await all(read)).filter(({ columns }) => columns.time.length > 0).map(({ columns }) => columns);
-  return found.length === 1 ? concat([found[0]!, slice(found[0]!, schema.fields, 0, 0)], schema.fields) : concat(found, schema.fields);
+  const found = (await all(read))
+    .filter(({ columns }) => columns.time.length > 0)
+    .map(({ columns }) => columns);
+  return found.length === 1
+    ? concat([found[0]!, slice(found[0]!, schema.fields, 0, 0)], schema.fields)
+    : concat(found, schema.fields);
 }
 
 /** Every file below a folder, by its path in it. */
@@ -100,7 +113,8 @@ export function filesBelow(folder: string, below = ""): Map<string, Buffer> {
   const files = new Map<string, Buffer>();
   for (const name of readdirSync(join(folder, below)).sort()) {
     const path = join(below, name);
-    if (statSync(join(folder, path)).isDirectory()) for (const [inner, bytes] of filesBelow(folder, path)) files.set(inner, bytes);
+    if (statSync(join(folder, path)).isDirectory())
+      for (const [inner, bytes] of filesBelow(folder, path)) files.set(inner, bytes);
     else files.set(path, readFileSync(join(folder, path)));
   }
   return files;
@@ -118,4 +132,9 @@ afterEach(() => {
 });
 
 export const manifest = (directory: string): Promise<void> =>
-  writeManifest(directory, { operando: "0.1.0", name: "test", origin: String(ORIGIN), started: "2026-11-22T10:15:00Z" });
+  writeManifest(directory, {
+    operando: "0.1.0",
+    name: "test",
+    origin: String(ORIGIN),
+    started: "2026-11-22T10:15:00Z",
+  });

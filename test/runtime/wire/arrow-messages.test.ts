@@ -7,7 +7,13 @@ import { encodeHeader, joinMessage, KIND, plainHeader } from "../../../runtime/w
 import { code, curve, image, label, scalar, type Schema } from "../../../runtime/wire/schema.ts";
 
 const schema: Schema = {
-  fields: { v: scalar("V"), step: code(), data: image("1", { shape: [1, 3] }), force: curve("N"), name: label() },
+  fields: {
+    v: scalar("V"),
+    step: code(),
+    data: image("1", { shape: [1, 3] }),
+    force: curve("N"),
+    name: label(),
+  },
   metadata: { sample: "Zelle 7, grün" },
 };
 const columns = {
@@ -19,7 +25,12 @@ const columns = {
   name: ["a", "ü"],
 };
 
-test.each([[0, 2], [0, 1], [1, 2], [1, 1]])("rows %i to %i of every kind of column come back", (from, to) => {
+test.each([
+  [0, 2],
+  [0, 1],
+  [1, 2],
+  [1, 1],
+])("rows %i to %i of every kind of column come back", (from, to) => {
   const rows = slice(columns, schema.fields, from, to);
   const { schema: first, batch } = toArrowMessages(toArrow(rows, schema));
   const { force, ...read } = columnsOf(fromArrowMessages(first, batch));
@@ -27,7 +38,10 @@ test.each([[0, 2], [0, 1], [1, 2], [1, 1]])("rows %i to %i of every kind of colu
   expect(read).toEqual(expected);
   const { values, offsets } = given as typeof columns.force;
   const start = offsets[0]!;
-  expect(force).toEqual({ values: values.slice(start, offsets.at(-1)), offsets: offsets.map((at) => at - start) });
+  expect(force).toEqual({
+    values: values.slice(start, offsets.at(-1)),
+    offsets: offsets.map((at) => at - start),
+  });
 });
 
 test("the schema is the same bytes each time, and with a batch behind it is an Arrow stream", () => {

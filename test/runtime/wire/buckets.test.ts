@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { bucketOf, BucketRing, bucketWidth, decodeBlock, encodeBlock } from "../../../runtime/wire/buckets.ts";
+import {
+  bucketOf,
+  BucketRing,
+  bucketWidth,
+  decodeBlock,
+  encodeBlock,
+} from "../../../runtime/wire/buckets.ts";
 
 // Buckets of 100 ns; the base is bucket 10, so 1000 ns
 const ring = (capacity = 8): BucketRing => new BucketRing(1, 100n, capacity, 10n);
@@ -22,7 +28,10 @@ test("NaN is not counted", () => {
 });
 
 test("cutting rows into other batches changes no bucket", () => {
-  const rows = fc.array(fc.tuple(fc.integer({ min: 0, max: 2000 }), fc.double({ noNaN: true })), { minLength: 1, maxLength: 50 });
+  const rows = fc.array(fc.tuple(fc.integer({ min: 0, max: 2000 }), fc.double({ noNaN: true })), {
+    minLength: 1,
+    maxLength: 50,
+  });
   fc.assert(
     fc.property(rows, fc.integer({ min: 1, max: 7 }), (unsorted, size) => {
       const sorted = unsorted.toSorted(([a], [b]) => a - b);
@@ -42,18 +51,24 @@ test("cutting rows into other batches changes no bucket", () => {
 test("the halves of a time find the same bucket as big integers, at any real time", () => {
   const width = fc.constantFrom(100n, 125n, 16_000n, 5_000_000n, 8_000_000_000n);
   fc.assert(
-    fc.property(width, fc.bigInt({ min: 0n, max: 2n ** 62n }), fc.bigInt({ min: 0n, max: 10n ** 15n }), (w, start, later) => {
-      const base = bucketOf(start, w);
-      const r = new BucketRing(1, w, 4, base);
-      r.add(BigInt64Array.of(base * w + later), [Float64Array.of(1)]);
-      expect(r.base + BigInt(r.end - 1)).toBe(bucketOf(base * w + later, w));
-    }),
+    fc.property(
+      width,
+      fc.bigInt({ min: 0n, max: 2n ** 62n }),
+      fc.bigInt({ min: 0n, max: 10n ** 15n }),
+      (w, start, later) => {
+        const base = bucketOf(start, w);
+        const r = new BucketRing(1, w, 4, base);
+        r.add(BigInt64Array.of(base * w + later), [Float64Array.of(1)]);
+        expect(r.base + BigInt(r.end - 1)).toBe(bucketOf(base * w + later, w));
+      },
+    ),
   );
 });
 
 test("the oldest leave the ring, and what comes too late changes nothing", () => {
   const r = ring(4);
-  const add = (...times: bigint[]): number => r.add(BigInt64Array.from(times), [new Float64Array(times.length)]);
+  const add = (...times: bigint[]): number =>
+    r.add(BigInt64Array.from(times), [new Float64Array(times.length)]);
   expect(add(1000n, 1001n, 1100n)).toBe(0);
   expect(add(1500n)).toBe(5);
   expect([r.first, r.end]).toEqual([2, 6]);
@@ -69,7 +84,10 @@ test("a block comes back from its bytes, odd lengths too, and goes into another 
     fc.property(fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 1, maxLength: 20 }), (times) => {
       const r = ring(16);
       const sorted = times.toSorted((a, b) => a - b);
-      r.add(BigInt64Array.from(sorted, (t) => 1000n + BigInt(t)), [Float64Array.from(sorted)]);
+      r.add(
+        BigInt64Array.from(sorted, (t) => 1000n + BigInt(t)),
+        [Float64Array.from(sorted)],
+      );
       const block = r.block(r.first, r.end);
       const bytes = encodeBlock(block);
       expect(bytes.length % 8).toBe(0);
@@ -90,11 +108,16 @@ test("a block that is cut short is refused", () => {
 
 test("a span fits into the points, and buckets are at most a quarter wider than they need be", () => {
   fc.assert(
-    fc.property(fc.bigInt({ min: 1n, max: 10n ** 18n }), fc.integer({ min: 2, max: 16_384 }), (span, points) => {
-      const width = bucketWidth(span, points);
-      expect((span + width - 1n) / width + 1n <= BigInt(points)).toBe(true);
-      if (width > 100n) expect(Number(width)).toBeLessThanOrEqual((1.2801 * Number(span)) / (points - 1) + 1.28);
-    }),
+    fc.property(
+      fc.bigInt({ min: 1n, max: 10n ** 18n }),
+      fc.integer({ min: 2, max: 16_384 }),
+      (span, points) => {
+        const width = bucketWidth(span, points);
+        expect((span + width - 1n) / width + 1n <= BigInt(points)).toBe(true);
+        if (width > 100n)
+          expect(Number(width)).toBeLessThanOrEqual((1.2801 * Number(span)) / (points - 1) + 1.28);
+      },
+    ),
   );
 });
 

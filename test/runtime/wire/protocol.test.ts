@@ -50,13 +50,29 @@ test("a body begins at a multiple of 8, and is found again at any place in a buf
   );
 });
 
-test.each([[[]], [[0x9b, 1, 2]], [new Array<number>(64).fill(0)]])("what does not begin with a header is refused", (bytes) => {
-  expect(() => decodeHeader(Uint8Array.from(bytes))).toThrow(/does not begin with a header/);
-});
+test.each([[[]], [[0x9b, 1, 2]], [Array.from({ length: 64 }, () => 0)]])(
+  "what does not begin with a header is refused",
+  (bytes) => {
+    expect(() => decodeHeader(Uint8Array.from(bytes))).toThrow(/does not begin with a header/);
+  },
+);
 
 test("what is packed holds no extension types, and exact integers", () => {
-  const packed = pack({ a: undefined, b: new Date(0), c: Float32Array.of(1.5), d: new Map([["x", 1n]]), e: 2n ** 62n, f: [undefined] });
-  expect(anyUnpack(packed)).toEqual({ b: "1970-01-01T00:00:00.000Z", c: [1.5], d: { x: 1n }, e: 2n ** 62n, f: [null] });
+  const packed = pack({
+    a: undefined,
+    b: new Date(0),
+    c: Float32Array.of(1.5),
+    d: new Map([["x", 1n]]),
+    e: 2n ** 62n,
+    f: [undefined],
+  });
+  expect(anyUnpack(packed)).toEqual({
+    b: "1970-01-01T00:00:00.000Z",
+    c: [1.5],
+    d: { x: 1n },
+    e: 2n ** 62n,
+    f: [null],
+  });
   expect(packed.some((byte) => byte >= 0xc7 && byte <= 0xc9)).toBe(false);
   expect(unpack(pack({ time: 1_790_000_000_123_456_789n }))).toEqual({ time: 1_790_000_000_123_456_789n });
 });

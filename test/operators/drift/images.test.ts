@@ -1,0 +1,265 @@
+import fc from "fast-check";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { driftImages } from "../../../operators/drift/images.ts";
+import { level } from "../../../operators/drift/level.ts";
+import { resample } from "../../../operators/drift/resample.ts";
+import { code, image, label, scalar, type Fields } from "../../../runtime/index.ts";
+import { feed } from "../../helpers/feed.ts";
+import { degraded, normal, random, rmsOf, scene, type Faults } from "./scene.ts";
+
+type Offset = readonly [row: number, col: number];
+
+/** Frames of one scene at these offsets, as a stream of square images. */
+function series(size: number, offsets: readonly Offset[], how: Faults = {}, seed = 1) {
+  const render = scene(size, seed);
+  const uniform = random(99 + seed);
+  const data = new Float32Array(offsets.length * size * size);
+  offsets.forEach(([row, col], i) => {
+    const frame = render(size, size, row, col);
+    data.set(degraded(frame, size, size, uniform, i === 0 ? { ...how, growth: false } : how), i * size * size);
+  });
+  return { time: BigInt64Array.from(offsets, (_, i) => BigInt(i) * 1_000_000_000n), data };
+}
+
+type Images = { time: BigInt64Array; data: Float32Array | Float64Array; [name: string]: unknown };
+const track = (images: Images, size: number, options = {}, how: Record<string, unknown> = {}) =>
+  feed(driftImages, { images }, { schema: { images: { data: image("nm", { shape: [size, size] }) } }, with: options, ...how }); // prettier-ignore
+
+/** Errors of the shifts after the first frame: root mean square and largest [px]. */
+function errors(aligned: { shift_row: Float64Array; shift_col: Float64Array }, offsets: readonly Offset[]) {
+  const away = offsets.map(([row, col], i) => Math.hypot(aligned.shift_row[i]! - row, aligned.shift_col[i]! - col)).slice(1); // prettier-ignore
+  return { rms: Math.sqrt(away.reduce((sum, x) => sum + x * x, 0) / away.length), max: Math.max(...away) };
+}
+
+const somewhere = (count: number, reach: number, seed: number): Offset[] => {
+  const uniform = random(seed);
+  const at = (): number => reach * (2 * uniform() - 1);
+  return Array.from({ length: count }, (_, i) => (i === 0 ? [0, 0] : [at(), at()]) as const);
+};
+
+describe("shifts of scenes rendered where they look", () => {
+  test("without noise: to a few ten-thousandths of a pixel, and the sign is that which puts the frame back", () => {
+    const offsets: Offset[] = [[0, 0], [3.37, -5.82], [-6.5, 4.25], [0.1, 7.9]]; // prettier-ignore
+    const { aligned, faults } = track(series(128, offsets), 128);
+    expect(errors(aligned, offsets).max).toBeLessThan(5e-4);
+    expect(aligned.confidence[1]).toBeGreaterThan(0.999);
+    expect(faults).toEqual([]);
+    // where both look, a frame moved back shows what the first shows
+    const first = aligned.data.subarray(0, 128 * 128);
+    for (let k = 1; k < 4; k++) {
+      const moved = aligned.data.subarray(k * 128 * 128, (k + 1) * 128 * 128);
+      let [worst, compared] = [0, 0];
+      for (let i = 0; i < moved.length; i++) {
+        if (Number.isNaN(moved[i])) continue;
+        worst = Math.max(worst, Math.abs(moved[i]! - first[i]!));
+        compared++;
+      }
+      expect(compared / moved.length).toBeGreaterThan(0.88);
+      expect(worst).toBeLessThan(0.05 * rmsOf(Float64Array.from(first)));
+    }
+  });
+
+  // With noise of 5 % the bound for this scene (Cramér & Rao) is 0.010 px at 128², 0.005 px at 256².
+  test.each([
+    ["noise", { noise: 0.05 }, 0.015],
+    ["noise, tilt, line offsets", { noise: 0.05, tilt: true, lines: true }, 0.02],
+    ["and new grains in every frame", { noise: 0.05, tilt: true, lines: true, growth: true }, 0.3],
+  ])("%s", (_, how, most_px) => {
+    const offsets = somewhere(9, 8, 7);
+    const { aligned, faults } = track(series(128, offsets, how), 128);
+    expect(errors(aligned, offsets).rms).toBeLessThan(most_px);
+    expect(faults).toEqual([]);
+  });
+
+  test("standard errors are those that the shifts scatter by", () => {
+    const offsets = somewhere(5, 3, 11);
+    let [chi2, n] = [0, 0];
+    for (let seed = 1; seed <= 10; seed++) {
+      const { aligned } = track(series(96, offsets, { noise: 0.1 }, seed), 96);
+      for (let i = 1; i < offsets.length; i++) {
+        chi2 += ((aligned.shift_row[i] - offsets[i]![0]) / aligned.shift_row_se[i]) ** 2;
+        chi2 += ((aligned.shift_col[i] - offsets[i]![1]) / aligned.shift_col_se[i]) ** 2;
+        n += 2;
+      }
+    }
+    // 80 values that share their reference by fours; 1 where the errors are right
+    expect(chi2 / n).toBeGreaterThan(0.5);
+    expect(chi2 / n).toBeLessThan(2);
+  });
+
+  test("a third of the frame, step by step and at once", () => {
+    const steps: Offset[] = Array.from({ length: 7 }, (_, i) => [5.3 * i, -4.1 * i]);
+    const walked = track(series(96, steps, { noise: 0.02 }), 96);
+    expect(errors(walked.aligned, steps).max).toBeLessThan(0.05);
+    const leap: Offset[] = [[0, 0], [30.6, -26.4]]; // prettier-ignore
+    expect(errors(track(series(128, leap, { noise: 0.02 }), 128).aligned, leap).max).toBeLessThan(0.05);
+  });
+
+  test("offsets and scale of the images do not matter, nor does a slope", () => {
+    const offsets = somewhere(3, 5, 3);
+    const plain = track(series(64, offsets), 64).aligned;
+    fc.assert(
+      fc.property(fc.double({ min: -9, max: 3, noNaN: true }), fc.double({ min: -5, max: 5, noNaN: true }), (log, tilt) => {
+        const other = series(64, offsets);
+        const data = Float64Array.from(other.data, (z, i) => 10 ** log * (z + 7 + (tilt * (i % 64)) / 64));
+        const { aligned } = feed(driftImages, { images: { ...other, data } }, { schema: { images: { data: image("m", { shape: [64, 64], type: "f64" }) } } });
+        for (let i = 1; i < 3; i++) {
+          expect(aligned.shift_row[i]).toBeCloseTo(plain.shift_row[i], 2);
+          expect(aligned.shift_col[i]).toBeCloseTo(plain.shift_col[i], 2);
+        }
+        expect(aligned.data).toBeInstanceOf(Float64Array);
+      }),
+      { seed: 4, numRuns: 10 },
+    );
+  }); // prettier-ignore
+});
+
+describe("resample", () => {
+  const frame = Float64Array.from({ length: 64 }, (_, i) => 3 * Math.floor(i / 8) + (i % 8)); // a plane
+  const out = (shift: Offset, how: "cubic" | "bilinear") =>
+    resample(frame, 8, 8, { row: shift[0], col: shift[1] }, how, new Float64Array(64));
+
+  test.each(["cubic", "bilinear"] as const)("%s: a plane stays one, and beyond the frame is NaN", (how) => {
+    const moved = out([1.25, -2.5], how);
+    for (let r = 0; r < 8; r++) {
+      for (let c = 0; c < 8; c++) {
+        const inside = r - 1.25 >= 0 && c + 2.5 <= 7;
+        expect(moved[r * 8 + c]).toBeCloseTo(inside ? 3 * (r - 1.25) + c + 2.5 : NaN, 12);
+      }
+    }
+  });
+
+  test("whole pixels are moved as they are, NaN among them", () => {
+    const holed = frame.slice();
+    holed[3 * 8 + 3] = NaN;
+    const moved = resample(holed, 8, 8, { row: 2, col: -1 }, "cubic", new Float64Array(64));
+    expect(moved[5 * 8 + 2]).toBeNaN();
+    expect(moved[5 * 8 + 1]).toBe(frame[3 * 8 + 2]);
+    expect(moved.filter(Number.isNaN).length).toBe(64 - 6 * 7 + 1);
+  });
+});
+
+describe("level", () => {
+  test("lines takes a plane and each line's offset off, and leaves what stands out", () => {
+    const flat = Float64Array.from({ length: 400 }, (_, i) => 5 + (i % 20) / 7 - Math.floor(i / 20) * 2 + (Math.floor(i / 20) % 3)); // prettier-ignore
+    flat[203] = flat[203]! + 50;
+    const { values } = level(flat, 20, 20, "lines");
+    expect(values[203]).toBeGreaterThan(45);
+    expect(values.filter((z) => Math.abs(z) > 2).length).toBe(1);
+  });
+
+  test("knows what is missing", () => {
+    const { known, share, rms } = level([1, NaN, 3, 5], 2, 2, "none");
+    expect([...known]).toEqual([1, 0, 1, 1]);
+    expect(share).toBe(0.75);
+    expect(rms).toBeCloseTo(Math.sqrt(8 / 3), 12);
+  });
+});
+
+describe("frames that cannot be placed are NaN and a fault, and the next goes on", () => {
+  const offsets: Offset[] = [[0, 0], [1.5, 0.5], [2.5, 1.5], [3.5, 2.5]]; // prettier-ignore
+  const spoiled = (spoil: (frame: Float32Array) => void) => {
+    const images = series(64, offsets, { noise: 0.02 });
+    spoil(images.data.subarray(2 * 4096, 3 * 4096));
+    return track(images, 64);
+  };
+  test.each<[string, (frame: Float32Array) => void, RegExp]>([
+    ["flat", (frame) => frame.fill(3), /not placed: it is flat/],
+    ["mostly missing", (frame) => frame.fill(NaN, 0, 3000), /not placed: 27 % of its pixels have a value/],
+    ["another place", (frame) => frame.set(scene(64, 77)(64, 64, 0, 0)), /not placed: (no shift that leaves|it agrees with)/],
+    ["noise", (frame) => frame.set(Float32Array.from(frame, (() => ((u) => () => normal(u))(random(5)))())), /not placed/],
+  ])("%s", (_, spoil, message) => {
+    const { aligned, faults } = spoiled(spoil);
+    expect(faults.map((f: { time: bigint; what: string }) => [f.time, f.what])).toEqual([[2_000_000_000n, expect.stringMatching(message)]]);
+    for (const name of ["shift_row", "shift_col", "shift_row_se", "shift_col_se", "confidence"]) expect(aligned[name][2]).toBeNaN();
+    expect(aligned.data.subarray(2 * 4096, 3 * 4096).every(Number.isNaN)).toBe(true);
+    expect(Math.hypot(aligned.shift_row[3] - 3.5, aligned.shift_col[3] - 2.5)).toBeLessThan(0.1);
+  }); // prettier-ignore
+
+  test("a flat frame is no reference: the first with something on it is", () => {
+    const images = series(64, offsets, { noise: 0.02 });
+    images.data.fill(0, 0, 4096);
+    const { aligned, faults } = track(images, 64);
+    expect(faults.length).toBe(1);
+    expect([...aligned.shift_row]).toEqual([NaN, 0, expect.closeTo(1, 1), expect.closeTo(2, 1)]);
+  });
+
+  test("some missing lines do no harm", () => {
+    const images = series(64, offsets, { noise: 0.02 });
+    images.data.fill(NaN, 2 * 4096 + 640, 2 * 4096 + 1280);
+    const { aligned, faults } = track(images, 64);
+    expect(faults).toEqual([]);
+    expect(errors(aligned, offsets).max).toBeLessThan(0.15);
+  });
+});
+
+describe("the stream", () => {
+  test("cut anywhere, saved and loaded anywhere: the same bits", () => {
+    const images = series(32, somewhere(9, 3, 5), { noise: 0.03 });
+    images.data.fill(NaN, 4 * 1024, 5 * 1024);
+    const whole = track(images, 32);
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 6 }), fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 3 }), (rows, reloadAfter) => {
+        expect(track(images, 32, {}, { rows, reloadAfter })).toEqual(whole);
+      }),
+      { seed: 2, numRuns: 15 },
+    );
+  }); // prettier-ignore
+
+  test("images of any unit and type, with what else their rows hold", () => {
+    const { time, data } = series(32, [[0, 0], [1, 1]]); // prettier-ignore
+    const least = data.reduce((a, b) => Math.min(a, b));
+    const fields: Fields = {
+      data: image("{count}", { type: "u16", shape: [32, 32] }),
+      index: code(),
+      state_of_charge: scalar("%"),
+      note: label(),
+      amplitude: image("mV", { shape: [2, 2] }),
+    };
+    const images = {
+      time, data: Uint16Array.from(data, (z) => 1000 * (z - least)), index: Int32Array.of(4, 5),
+      state_of_charge: Float64Array.of(20, 30), note: ["a", "b"], amplitude: new Float32Array(8),
+    }; // prettier-ignore
+    const { aligned } = feed(driftImages, { images }, { schema: { images: fields } });
+    expect([...aligned.index]).toEqual([4, 5]);
+    expect([...aligned.state_of_charge]).toEqual([20, 30]);
+    expect(aligned.note).toEqual(["a", "b"]);
+    expect(aligned.amplitude).toBeUndefined();
+    expect([...aligned.data.subarray(0, 1024)]).toEqual([...images.data.subarray(0, 1024)]);
+    expect(aligned.shift_row[1]).toBeCloseTo(1, 1);
+  });
+
+  test("nothing, one frame, and a stream without images", () => {
+    const none = { time: new BigInt64Array(0), data: new Float32Array(0) };
+    expect(track(none, 32).aligned.time.length).toBe(0);
+    const one = track(series(32, [[0, 0]]), 32);
+    expect([...one.aligned.shift_row, ...one.aligned.shift_row_se]).toEqual([0, 0]);
+    const curves = { time: BigInt64Array.of(1n), force: Float64Array.of(1) };
+    expect(() => feed(driftImages, { images: curves }, { schema: { images: { force: scalar("N") } } })).toThrow(
+      /images needs a column data of images; it has force/,
+    );
+  });
+});
+
+const shared = fileURLToPath(new URL("../../../../shared/data/afm/drift/", import.meta.url));
+describe.runIf(existsSync(shared))("against peers, on the shared series", () => {
+  const read = (name: string): unknown => JSON.parse(readFileSync(shared + name, "utf8"));
+  const truth = read("truth.json") as { file: string; content_offset_px: [dx: number, dy: number][] }[];
+  const peers = read("peer_errors.json") as Record<string, Record<string, [rms: number, max: number]>>;
+
+  test.each(["series_lines_7x256x256_f32le.bin", "series_change_7x256x256_f32le.bin"])("%s: better than each of them", (file) => {
+    const bytes = readFileSync(shared + file);
+    const data = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+    const time = BigInt64Array.from({ length: 7 }, (_, i) => BigInt(i));
+    const offsets = truth.find((t) => t.file === file)!.content_offset_px.map(([dx, dy]) => [dy, dx] as const);
+    const { rms, max } = errors(track({ time, data }, 256).aligned, offsets);
+    for (const [name, error] of Object.entries(peers[file]!)) {
+      if (Array.isArray(error) && name !== "metric") {
+        expect(rms, name).toBeLessThan(error[0]);
+        expect(max, name).toBeLessThan(error[1]);
+      }
+    }
+  });
+}); // prettier-ignore
