@@ -3,6 +3,9 @@
 // correlate
 export { join } from "./correlate/join.ts";
 
+// drift
+export { driftImages } from "./drift/images.ts";
+
 // echem
 export { steps } from "./echem/steps.ts";
 

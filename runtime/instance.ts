@@ -6,7 +6,7 @@ import { noRows } from "./arrow.ts";
 import { END_OF_TIME } from "./batch.ts";
 import {
   concat, fits, isList, makeArray, secondsBefore, secondsSince, timeAt, timeOrder, typeOf, widen, widthOf,
-  type Column, type Columns, type ListColumn,
+  type Columns, type ListColumn,
 } from "./columns.ts"; // prettier-ignore
 import type { AnyOperator, Fault, Inputs, OperatorInstance, Out, Ports } from "./define.ts";
 import type { Field, Fields, NumericArray, Schema } from "./wire/schema.ts";

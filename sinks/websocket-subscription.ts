@@ -9,7 +9,7 @@ import {
 } from "../runtime/index.ts"; // prettier-ignore
 import { follow, lastRow } from "./websocket-follow.ts";
 import type { Outbox, Pulse } from "./websocket-outbox.ts";
-import type { TraceViews } from "./websocket-traces.ts";
+import type { TraceViews } from "./websocket-views.ts";
 
 /** Rows of one message take about so much, where there are more than one. */
 const MESSAGE_BYTES = 1 << 20;

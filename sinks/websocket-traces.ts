@@ -1,14 +1,14 @@
 /**
- * Traces: min, max and count per bucket of time. What several clients see of one stream in one bucket width is
- * counted and encoded once. A client that is slow gets fewer and longer messages, with every spike in them.
+ * Traces: min, max and count per bucket of time, history and live on one grid. A client that is slow gets fewer and
+ * longer messages, with every spike in them.
  */
 import {
-  bucketOf, BucketRing, bucketWidth, encodeBlock, END_OF_TIME, BEGIN_OF_TIME, ENCODING, FLAG, KIND,
-  type BucketColumn, type MinMax, type NumericArray, type RunView, type Schema, type StreamInfo,
+  BEGIN_OF_TIME, bucketOf, bucketWidth, encodeBlock, END_OF_TIME, ENCODING, FLAG, KIND,
+  type BucketColumn, type MinMax, type RunView, type Schema, type StreamInfo,
 } from "../runtime/index.ts"; // prettier-ignore
 import { Subscription as Subscriptions } from "rxjs";
-import { follow, type Start } from "./websocket-follow.ts";
 import { selected, Subscription } from "./websocket-subscription.ts";
+import type { TraceView, Viewer } from "./websocket-views.ts";
 
 /** The least span over which a growing view is laid out, so that its first rows do not make it start over and over. */
 const LEAST_SPAN = 10_000_000_000n;
@@ -25,115 +25,7 @@ function traceColumns(schema: Schema, wanted: readonly string[] | undefined): st
   return traces;
 }
 
-/** The newest buckets of some columns in one width, kept up to date while somebody looks. */
-class TraceView {
-  readonly columns: readonly string[];
-  readonly width: bigint;
-  /** Counted here; all buckets before its first are complete. */
-  readonly ring: BucketRing;
-  readonly viewers = new Set<TraceSubscription>();
-  epoch: number;
-  nextRow = 0;
-  watermark = BEGIN_OF_TIME;
-  readonly #abort = new AbortController();
-  #version = 0;
-  #encoded: { from: number; to: number; version: number; body: Uint8Array } | undefined;
-
-  constructor(
-    run: RunView,
-    { stream, epoch, lastTime, watermark }: StreamInfo,
-    columns: readonly string[],
-    width: bigint,
-    capacity: number,
-  ) {
-    this.columns = columns;
-    this.width = width;
-    this.epoch = epoch;
-    // No row to come is before the watermark, and so before this bucket.
-    const first = bucketOf(lastTime !== undefined && lastTime < watermark ? lastTime : watermark, width);
-    this.ring = new BucketRing(columns.length, width, capacity, first);
-    // The bucket may hold rows of epochs before this one.
-    void this.#count(run, stream, { epoch: 0, row: 0, fromTime: first * width });
-  }
-
-  async #count(run: RunView, stream: string, start: Start): Promise<void> {
-    try {
-      for await (const item of follow(run, stream, start, this.#abort.signal)) {
-        if (item.is === "missing") for (const viewer of this.viewers) viewer.dropped += item.to - item.from;
-        if (item.is !== "batch") continue;
-        const { columns, epoch, row, watermark, schema } = item.batch;
-        if (epoch > this.epoch) {
-          this.epoch = epoch;
-          for (const viewer of this.viewers) viewer.newEpoch(epoch, schema);
-        }
-        this.nextRow = row + columns.time.length;
-        this.watermark = watermark;
-        if (columns.time.length > 0) {
-          this.#version++;
-          const values = this.columns.map((name) => columns[name] as NumericArray | undefined);
-          const changed = this.ring.add(columns.time, values);
-          for (const viewer of this.viewers) viewer.changed(changed);
-        } else for (const viewer of this.viewers) viewer.changed(Infinity);
-      }
-    } catch (error) {
-      for (const viewer of this.viewers) viewer.broke(error as Error);
-    }
-  }
-
-  encode(from: number, to: number): Uint8Array {
-    const last = this.#encoded;
-    if (last && last.from === from && last.to === to && last.version === this.#version) return last.body;
-    const body = encodeBlock(this.ring.block(from, to));
-    this.#encoded = { from, to, version: this.#version, body };
-    return body;
-  }
-
-  close(): void {
-    this.#abort.abort();
-  }
-}
-
-/** The views that somebody looks at. */
-export class TraceViews {
-  readonly #run: RunView;
-  readonly #views = new Map<string, TraceView>();
-
-  constructor(run: RunView) {
-    this.#run = run;
-  }
-
-  join(
-    viewer: TraceSubscription,
-    info: StreamInfo,
-    columns: readonly string[],
-    width: bigint,
-    maxPoints: number,
-  ): TraceView {
-    const capacity = 2 ** Math.ceil(Math.log2(maxPoints + 1));
-    const key = [info.stream, width, capacity, ...columns].join("\n");
-    let view = this.#views.get(key);
-    if (!view) {
-      view = new TraceView(this.#run, info, columns, width, capacity);
-      this.#views.set(key, view);
-    }
-    view.viewers.add(viewer);
-    return view;
-  }
-
-  leave(viewer: TraceSubscription, view: TraceView): void {
-    view.viewers.delete(viewer);
-    if (view.viewers.size > 0) return;
-    view.close();
-    for (const [key, candidate] of this.#views) if (candidate === view) this.#views.delete(key);
-  }
-
-  close(): void {
-    for (const view of this.#views.values()) view.close();
-    this.#views.clear();
-  }
-}
-
-export class TraceSubscription extends Subscription {
+export class TraceSubscription extends Subscription implements Viewer {
   /** Index of the first bucket that the client has not got as it stands now. */
   since = Infinity;
   dropped = 0;

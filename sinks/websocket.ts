@@ -16,7 +16,7 @@ import { Client } from "./websocket-client.ts";
 import { Pulse } from "./websocket-outbox.ts";
 import { builtPage, servePage } from "./websocket-page.ts";
 import { RowEncoder, type Shared } from "./websocket-subscription.ts";
-import { TraceViews } from "./websocket-traces.ts";
+import { TraceViews } from "./websocket-views.ts";
 
 /** A screen shows no more, and a weak one chokes on more. */
 const FRAME_INTERVAL_MS = 33;

@@ -195,6 +195,9 @@ export class OpApp extends LitElement {
         footer op-overview {
           flex-basis: 100%;
         }
+        .keys {
+          padding: 0 8px 6px;
+        }
       }
       @media (max-width: 480px) {
         .pictures {
@@ -424,8 +427,10 @@ export class OpApp extends LitElement {
       if (Number.isFinite(firstTime)) this.axis.begin(firstTime);
       if (Number.isFinite(lastTime)) page.received(lastTime);
     }
-    if (connection.state === "open") this.simulated = connection.mode === "simulated";
-    if (!this.#touched) this.#settle();
+    if (connection.state === "open") {
+      this.simulated = connection.mode === "simulated";
+      if (!this.#touched) this.#settle(connection.speed);
+    }
     const key = [...catalogue.values()]
       .map(
         ({ stream, epoch, derived, schema }) =>
@@ -452,12 +457,12 @@ export class OpApp extends LitElement {
   }
 
   /** The width to begin with, until somebody chooses another: of a run that has ended, all. */
-  #settle(): void {
-    const { catalogue, connection } = this.client;
-    const sources = [...catalogue.values()].filter((entry) => !entry.derived && !isHousekeeping(entry));
+  #settle(speed: number): void {
+    const sources = [...this.client.catalogue.values()].filter(
+      (entry) => !entry.derived && !isHousekeeping(entry),
+    );
     const ended = sources.length > 0 && sources.every(({ state }) => state === "ended");
-    const fast = connection.state === "open" && connection.speed >= 30;
-    const width = ended ? "all" : fast ? HOUR : 10 * MINUTE;
+    const width = ended ? "all" : speed >= 30 ? HOUR : 10 * MINUTE;
     const { view } = this.axis;
     if (view.kind === "follow" && view.width === width) return;
     this.axis.follow(width);

@@ -4,9 +4,8 @@ import { pixelRatio } from "./device-pixels.ts";
 import { NEARBY, type Drawable } from "./frame-loop.ts";
 import type { Page } from "./page.ts";
 import type { CurvePanel } from "./panels.ts";
-import { readableNumber, readableScale } from "./readable-numbers.ts";
-import { duration, timeOfDay } from "./readable-times.ts";
-import { momentOf, RowFeed, type Row } from "./row-feed.ts";
+import { readableNumber, readableQuantity, readableScale } from "./readable-numbers.ts";
+import { momentOf, RowFeed, whenOf, type Row } from "./row-feed.ts";
 import { roundMarks } from "./steady-range.ts";
 import { parts } from "./theme.ts";
 
@@ -40,6 +39,12 @@ export class OpCurve extends LitElement implements Drawable {
         gap: 8px;
         white-space: nowrap;
         overflow: hidden;
+      }
+      .age {
+        color: var(--quiet);
+      }
+      .age.late {
+        color: var(--amber);
       }
       .picture {
         flex: 1;
@@ -76,7 +81,7 @@ export class OpCurve extends LitElement implements Drawable {
     return html`
       <header>
         <h2>${title}</h2>
-        <span class="age quiet"></span>
+        <span class="age"></span>
       </header>
       <div class="picture" role="img" aria-label="${title}">
         <canvas></canvas>
@@ -191,7 +196,7 @@ export class OpCurve extends LitElement implements Drawable {
       c.fillRect(box.left + 2 * ratio, below + 9 * ratio, 108 * ratio, 13 * ratio);
       write(
         c,
-        `residual ±${readableNumber(most * yScale.factor, 2)} ${yScale.unit}`,
+        `residual ±${readableQuantity(most, fields[panel.y]?.unit ?? "", 2)}`,
         box.left + 5 * ratio,
         below + 18 * ratio,
         "left",
@@ -220,15 +225,12 @@ export class OpCurve extends LitElement implements Drawable {
   }
 
   #tell(): void {
-    const { axis, clock } = this.page;
     const row = this.#shown;
-    const moment = momentOf(axis);
-    const text = !row
-      ? ""
-      : moment === undefined
-        ? `${duration(Math.max(0, clock.now - row.time))} ago`
-        : `${timeOfDay(row.time)}, ${duration(Math.max(0, moment - row.time))} before`;
+    const { text, state } = row
+      ? whenOf(this.page, this.panel.stream, row.time)
+      : { text: "", state: "waiting" };
     const place = this.renderRoot.querySelector<HTMLElement>(".age")!;
+    place.classList.toggle("late", state === "late" || state === "stale");
     if (place.textContent !== text) place.textContent = text;
   }
 }

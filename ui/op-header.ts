@@ -104,11 +104,10 @@ export class OpHeader extends LitElement {
         color: var(--quiet);
       }
       .sources {
-        display: flex;
+        display: grid;
         flex: 1 1 380px;
-        flex-wrap: wrap;
-        justify-content: end;
-        gap: 0 12px;
+        grid-template-columns: repeat(auto-fill, minmax(132px, 1fr));
+        gap: 0 10px;
         margin: 0;
         padding: 0;
         list-style: none;
@@ -119,7 +118,6 @@ export class OpHeader extends LitElement {
         white-space: nowrap;
       }
       .sources .age {
-        min-width: 6.5ch;
         color: var(--quiet);
       }
       .sources .late .age,
@@ -133,7 +131,7 @@ export class OpHeader extends LitElement {
       }
       @media (max-width: 1280px) {
         .sources {
-          justify-content: start;
+          flex-basis: 100%;
         }
       }
     `,

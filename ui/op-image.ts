@@ -6,8 +6,8 @@ import { NEARBY, type Drawable } from "./frame-loop.ts";
 import type { Page } from "./page.ts";
 import type { ImagePanel } from "./panels.ts";
 import { metres, readableNumber, readableQuantity, readableScale, roundLength } from "./readable-numbers.ts";
-import { duration, timeOfDay } from "./readable-times.ts";
-import { momentOf, RowFeed, type Row } from "./row-feed.ts";
+import { timeOfDay } from "./readable-times.ts";
+import { momentOf, RowFeed, whenOf, type Row } from "./row-feed.ts";
 import { parts } from "./theme.ts";
 
 export class OpImage extends LitElement implements Drawable {
@@ -237,21 +237,12 @@ export class OpImage extends LitElement implements Drawable {
       this.#text(".age", "");
       return;
     }
-    const { axis, clock } = this.page;
-    const moment = momentOf(axis);
-    const age = Math.max(0, (moment ?? clock.now) - row.time);
+    const { text, state } = whenOf(this.page, this.panel.stream, row.time);
     const dropped = this.#feed?.dropped ?? 0;
-    const skipped = dropped > 0 ? `, ${dropped} skipped` : "";
-    const { state } = this.page.ages.of(this.panel.stream);
-    const overdue = moment === undefined && (state === "late" || state === "stale");
-    this.renderRoot.querySelector(".age")!.classList.toggle("late", overdue);
-    this.toggleAttribute("stale", overdue && state === "stale");
-    this.#text(
-      ".age",
-      moment === undefined
-        ? `${duration(age)} ago${overdue ? `, ${state}` : skipped}`
-        : `${timeOfDay(row.time)}, ${duration(age)} before`,
-    );
+    const skipped = dropped > 0 && state === "fresh" && text.endsWith("ago") ? `, ${dropped} skipped` : "";
+    this.renderRoot.querySelector(".age")!.classList.toggle("late", state === "late" || state === "stale");
+    this.toggleAttribute("stale", state === "stale");
+    this.#text(".age", text + skipped);
     const { low, high } = this.#limits ?? { low: NaN, high: NaN };
     const unit = this.panel.unit;
     this.renderRoot

@@ -338,8 +338,11 @@ export class OpTrace extends LitElement implements Drawable {
     const [a, b] = [low * factor, high * factor];
     const raw = (b - a) / wanted;
     if (!(raw > 0)) return [low];
-    const power = 10 ** Math.floor(Math.log10(raw));
-    const step = power * [1, 2, 5, 10].find((n) => n * power >= raw * 0.75)!;
+    const exponent = Math.floor(Math.log10(raw));
+    const steps = [10, 5, 2, 1, 0.5, 0.2, 0.1].map((n) => n * 10 ** exponent);
+    // The widest step that is about as wanted, or else the widest that still shows two numbers.
+    const from = steps.findLastIndex((step) => step >= raw * 0.75);
+    const step = steps.slice(Math.max(0, from)).find((s) => Math.floor(b / s) - Math.ceil(a / s) >= 1) ?? raw;
     const splits: number[] = [];
     for (let n = Math.ceil(a / step - 1e-9); n * step <= b + step * 1e-9; n++)
       splits.push((n * step) / factor);

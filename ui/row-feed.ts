@@ -3,6 +3,9 @@
  * complete one before the cursor otherwise. Keeps what came lately, up to a bound in bytes; asks for what is older.
  */
 import type { Client, Ms, RowsFrame, Subscription } from "./client/types.ts";
+import type { Freshness } from "./freshness.ts";
+import type { Page } from "./page.ts";
+import { dateAndTime, duration, timeOfDay } from "./readable-times.ts";
 import type { TimeAxis } from "./time-axis.ts";
 
 export interface Row {
@@ -105,4 +108,23 @@ function lastRow(frame: RowsFrame): Row {
 /** The moment that images and curves show: the cursor's, else the end of a view that stands still, else none. */
 export function momentOf(axis: TimeAxis): Ms | undefined {
   return axis.cursor ?? (axis.view.kind === "held" ? axis.view.to : undefined);
+}
+
+export interface When {
+  /** "14:32:07, 2 s before" of the moment on show; "4 s ago" while live; the time alone where nothing moves on. */
+  readonly text: string;
+  readonly state: Freshness;
+}
+
+/** When the row that is shown was measured, for whoever looks at it now. */
+export function whenOf({ axis, clock, ages, client }: Page, stream: string, time: Ms): When {
+  const moment = momentOf(axis);
+  const { state } = ages.of(stream);
+  if (moment !== undefined) {
+    return { text: `${timeOfDay(time)}, ${duration(Math.max(0, moment - time))} before`, state: "fresh" };
+  }
+  if (client.connection.state !== "open" || state === "ended")
+    return { text: dateAndTime(time), state: "ended" };
+  const overdue = state === "late" || state === "stale" ? `, ${state}` : "";
+  return { text: `${duration(Math.max(0, clock.now - time))} ago${overdue}`, state };
 }

@@ -47,6 +47,7 @@ export const parts = css`
     border: 1px solid var(--line);
     border-radius: 4px;
     padding: 2px 9px;
+    white-space: nowrap;
     cursor: pointer;
   }
   button:hover {

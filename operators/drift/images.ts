@@ -1,7 +1,17 @@
-import { choice, defineOperator, quantity, scalar, WiringError, type Field, type Fields } from "../../runtime/index.ts";
+import {
+  choice,
+  defineOperator,
+  quantity,
+  scalar,
+  WiringError,
+  type Field,
+  type Fields,
+} from "../../runtime/index.ts";
+import { coarseShift, type Shift } from "./cross-correlation.ts";
 import { level, type Levelled } from "./level.ts";
+import { refineShift, type Registration } from "./refine.ts";
 import { resample } from "./resample.ts";
-import { coarseShift, refineShift, splineOf, type Registration, type Shift } from "./shift.ts";
+import { splineOf } from "./spline.ts";
 
 /**
  * Drift between images of the same place: how far each is shifted, and the images on the grid of the first.
@@ -18,8 +28,9 @@ import { coarseShift, refineShift, splineOf, type Registration, type Shift } fro
  * comparison alone: the data given out are those that came in.
  *
  * Holds for shifts that are the same all over the frame (no rotation, no stretch, no drift while scanning) and leave
- * `min_overlap` of it in common. A frame that is flat, mostly NaN, or agrees with neither below `min_confidence` is
- * not placed: its shift and its data are NaN, a fault says why, and the next is compared with the last one placed.
+ * `min_overlap` of it in common. A frame that is flat, mostly NaN, or agrees with neither well enough (`max_error`,
+ * `min_confidence`) is not placed: its shift and its data are NaN, a fault says why, and the next is compared with the
+ * last one placed.
  *
  * Works on images of any unit.
  */
@@ -51,7 +62,11 @@ export const driftImages = defineOperator({
     }),
     interpolation: choice(["cubic", "bilinear"], "cubic", { doc: "of the images given out" }),
     min_overlap: quantity("1", 0.25, { min: 0.05, max: 1, doc: "share of the frame that must be in common" }),
-    min_confidence: quantity("1", 0.5, { min: 0, max: 1, doc: "a frame that correlates less is not placed" }),
+    max_error: quantity("{px}", 0.5, {
+      min: 0,
+      doc: "a frame whose shift has a larger standard error is not placed",
+    }),
+    min_confidence: quantity("1", 0.3, { min: 0, max: 1, doc: "a frame that correlates less is not placed" }),
   },
   start(config, { inputs }) {
     const { fields } = inputs.images as { fields: Fields };
@@ -65,6 +80,11 @@ export const driftImages = defineOperator({
       return coarse && refineShift(to.spline, to.levelled, frame, rows, cols, coarse);
     }
 
+    // Other places agree by chance, and well where the scene is smooth; but not at any one shift rather than its neighbours.
+    const sure = (r: Registration): boolean =>
+      larger(r) <= config.max_error && r.confidence >= config.min_confidence &&
+      Math.max(0, 1 - Math.abs(r.row) / rows) * Math.max(0, 1 - Math.abs(r.col) / cols) >= config.min_overlap;
+
     /** Shift against the first frame, or why there is none. */
     function place(frame: Levelled): Registration | string {
       if (frame.share < 0.5) return `${Math.round(frame.share * 100)} % of its pixels have a value, half of them are wanted`;
@@ -73,24 +93,16 @@ export const driftImages = defineOperator({
       if (!first || !last) return { row: 0, col: 0, row_se: 0, col_se: 0, confidence: 1 };
       const direct = register(first, frame, last.shift);
       const step = last === first ? undefined : register(last, frame, { row: 0, col: 0 });
-      const chained = step && {
-        row: last.shift.row + step.row,
-        col: last.shift.col + step.col,
-        row_se: Math.hypot(last.shift.row_se, step.row_se),
-        col_se: Math.hypot(last.shift.col_se, step.col_se),
-        confidence: step.confidence,
-      };
-      const found = [direct, chained].filter((r): r is Registration => r !== undefined);
-      const trusted = found.filter(({ row, col, confidence }) => {
-        const common = (1 - Math.abs(row) / rows) * (1 - Math.abs(col) / cols);
-        return confidence >= config.min_confidence && Math.abs(row) < rows && Math.abs(col) < cols && common >= config.min_overlap;
-      });
+      const against = [direct, step].filter((r) => r !== undefined);
+      const trusted: Registration[] = [];
+      if (direct && sure(direct)) trusted.push(direct);
+      if (step && sure(step)) trusted.push(chained(last.shift, step));
       if (trusted.length === 0) {
-        const best = Math.max(...found.map(({ confidence }) => confidence));
-        return found.length === 0
-          ? `no shift that leaves ${config.min_overlap} of the frame in common makes it agree with an earlier one`
-          : `it agrees with the first and the last placed frame to ${best.toFixed(2)} only (min_confidence is ${config.min_confidence}), ` +
-              `or shares less than ${config.min_overlap} of the first`;
+        const best = against.sort((a, b) => larger(a) - larger(b))[0];
+        return best
+          ? `its shift is known to ${larger(best).toFixed(2)} px only, its correlation is ${best.confidence.toFixed(2)} ` +
+              `(max_error is ${config.max_error} px, min_confidence ${config.min_confidence})`
+          : `no shift that leaves ${config.min_overlap} of the frame in common makes it agree with the first or the last one placed`;
       }
       return combine(trusted);
     }
@@ -146,6 +158,19 @@ function carried(fields: Fields): [string, Field][] {
   return Object.entries(fields).filter(
     ([name, { kind }]) => !own.includes(name) && kind !== "image" && kind !== "curve",
   );
+}
+
+const larger = ({ row_se, col_se }: Registration): number => Math.max(row_se, col_se);
+
+/** A shift against the frame before, as one against the first. */
+function chained(before: Registration, step: Registration): Registration {
+  return {
+    row: before.row + step.row,
+    col: before.col + step.col,
+    row_se: Math.hypot(before.row_se, step.row_se),
+    col_se: Math.hypot(before.col_se, step.col_se),
+    confidence: step.confidence,
+  };
 }
 
 /** Two shifts as one, each counting by its variance; where they contradict each other, the one that agrees better. */

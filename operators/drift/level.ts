@@ -83,10 +83,31 @@ function subtractMedians(values: Float64Array, known: Uint8Array, rows: number, 
   }
 }
 
-/** Median; sorts what it is given. 0 of nothing. */
+/** Median; puts what it is given in another order. 0 of nothing. */
 export function medianOf(values: Float64Array): number {
   const n = values.length;
   if (n === 0) return 0;
-  values.sort();
-  return n % 2 ? values[(n - 1) / 2]! : (values[n / 2 - 1]! + values[n / 2]!) / 2;
+  const k = n >> 1;
+  // Quickselect (Hoare): afterwards nothing before place k is larger than what stands there.
+  for (let from = 0, to = n - 1; from < to;) {
+    const pivot = values[(from + to) >> 1]!;
+    let i = from;
+    let j = to;
+    while (i <= j) {
+      while (values[i]! < pivot) i++;
+      while (values[j]! > pivot) j--;
+      if (i <= j) {
+        const swapped = values[i]!;
+        values[i++] = values[j]!;
+        values[j--] = swapped;
+      }
+    }
+    if (k <= j) to = j;
+    else if (k >= i) from = i;
+    else break;
+  }
+  if (n % 2) return values[k]!;
+  let below = -Infinity;
+  for (let i = 0; i < k; i++) below = Math.max(below, values[i]!);
+  return (below + values[k]!) / 2;
 }

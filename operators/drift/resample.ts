@@ -42,7 +42,8 @@ function tapsFor(n: number, offset: number, how: Interpolation): (i: number) => 
     const at = i + offset;
     if (at < 0 || at > n - 1) return undefined;
     const taps = new Map<number, number>();
-    const add = (index: number, weight: number): void => void taps.set(index, (taps.get(index) ?? 0) + weight);
+    const add = (index: number, weight: number): void =>
+      void taps.set(index, (taps.get(index) ?? 0) + weight);
     weights.forEach((weight, j) => {
       const index = i + whole + j - 1;
       if (weight === 0) return;

@@ -1,7 +1,17 @@
-import { choice, code, defineOperator, integer, quantity, scalar, type Fields } from "../../runtime/index.ts";
 import {
-  CHARGE, CV_CHARGE, CV_DISCHARGE, DISCHARGE, freshMemory, observe, REST, stateAt, UNKNOWN, WARM_UP, type Memory, type StateSettings,
+  choice,
+  code,
+  defineOperator,
+  integer,
+  quantity,
+  scalar,
+  WiringError,
+  type Fields,
+} from "../../runtime/index.ts";
+import {
+  CHARGE, CV_CHARGE, CV_DISCHARGE, DISCHARGE, freshMemory, observe, REST, stateAt, UNKNOWN, WARM_UP, type Memory,
 } from "./current-state.ts"; // prettier-ignore
+import { addTo, freshStep, kindOf, RESTING, summary, type Row, type Step } from "./step-sums.ts";
 
 /**
  * The steps of a cycling test: one row of `steps` for each that has finished, and one of `state` for every record.
@@ -28,52 +38,8 @@ const STATES = {
   [CV_CHARGE]: "charge at constant voltage", [CV_DISCHARGE]: "discharge at constant voltage",
 }; // prettier-ignore
 
-const GALVANO = 1,
-  POTENTIO = 2,
-  RESTING = 3; // BioLogic's mode
-const LAST_INTERVALS = 64;
-const ENOUGH_INTERVALS = 8;
+/** No current was measured in so many records: it is not waited for any longer. */
 const MOST_WAITING = 1024;
-const COULOMB_PER_AH = 3600;
-
-/** What has been summed of a step; plain, so that it can be saved. */
-interface Step {
-  start: bigint;
-  end: bigint;
-  end_s: number;
-  duration_s: number;
-  rows: number;
-  charge_C: number;
-  energy_J: number;
-  voltage_Vs: number;
-  integrated_s: number;
-  charged_s: number;
-  /** Of `charge_C`, what passed over no time that is in `charged_s`; and how many charges were summed. */
-  untimed_C: number;
-  charges: number;
-  gaps: number;
-  gap_s: number;
-  least_V: number;
-  most_V: number;
-  firstVoltage_V: number;
-  lastVoltage_V: number;
-  lastCurrent_A: number;
-  mode: number;
-  /** Records by the state that their current and voltage tell, from UNKNOWN on. */
-  told: number[];
-}
-
-interface Row {
-  time: bigint;
-  seconds: number;
-  current_A: number;
-  voltage_V: number;
-  /** Charge since the record before, as the cycler measured it; NaN where it says none. */
-  dq_C: number;
-  /** The cycler says so. */
-  resting: boolean;
-  state: number;
-}
 
 interface State {
   index: number;
@@ -94,6 +60,31 @@ interface State {
 
 const COUNTS = ["step_count", "ns", "half_cycle", "mode"] as const;
 
+const outputs = (measured: boolean) => ({
+  steps: {
+    step_index: code({ doc: "counts from 0" }),
+    kind: code({ codes: STATES }),
+    start: scalar("ns", {
+      type: "i64",
+      doc: "time of the step's first record; its own time is that of its last",
+    }),
+    duration: scalar("s"),
+    rows: scalar("{row}"),
+    charge_ampere_hour: scalar("A.h", {
+      doc: measured ? "positive on charge; from the cycler's own dq" : "positive on charge; trapezoidal",
+    }),
+    energy_watt_hour: scalar("W.h", { doc: "positive on charge" }),
+    mean_voltage_volt: scalar("V", { doc: "over time" }),
+    mean_current_ampere: scalar("A", { doc: "over time" }),
+    start_voltage_volt: scalar("V"),
+    end_voltage_volt: scalar("V"),
+    gaps: scalar("1", { doc: "intervals that nothing was integrated over, for want of records" }),
+    gap_duration: scalar("s", { doc: "their sum" }),
+    agreement: scalar("1", { doc: "share of records whose current and voltage say the same as `kind`" }),
+  },
+  state: { step_index: code(), kind: code({ codes: STATES, doc: "what the cell is doing" }) },
+});
+
 export const steps = defineOperator({
   name: "echem/steps",
   doc: "Steps of a cycling test: charge, discharge, rest and constant voltage, with their charge and mean voltage",
@@ -108,30 +99,14 @@ export const steps = defineOperator({
       mode: code({ optional: true, type: "u8" }),
     },
   },
-  output: ({ echem }: { echem: Fields }) => ({
-    steps: {
-      step_index: code({ doc: "counts from 0" }),
-      kind: code({ codes: STATES }),
-      start: scalar("ns", {
-        type: "i64",
-        doc: "time of the step's first record; its own time is that of its last",
-      }),
-      duration: scalar("s"),
-      rows: scalar("{row}"),
-      charge_ampere_hour: scalar("A.h", {
-        doc: echem["dq"] ? "positive on charge; from the cycler's own dq" : "positive on charge; trapezoidal",
-      }),
-      energy_watt_hour: scalar("W.h", { doc: "positive on charge" }),
-      mean_voltage_volt: scalar("V", { doc: "over time" }),
-      mean_current_ampere: scalar("A", { doc: "over time" }),
-      start_voltage_volt: scalar("V"),
-      end_voltage_volt: scalar("V"),
-      gaps: scalar("1", { doc: "intervals that nothing was integrated over, for want of records" }),
-      gap_duration: scalar("s", { doc: "their sum" }),
-      agreement: scalar("1", { doc: "share of records whose current and voltage say the same as `kind`" }),
-    },
-    state: { step_index: code(), kind: code({ codes: STATES, doc: "what the cell is doing" }) },
-  }),
+  output({ echem }: { echem: Fields }, { by }) {
+    if (by === "cycler" && !COUNTS.some((name) => name !== "mode" && name in echem)) {
+      throw new WiringError(
+        "by: cycler needs step_count, ns or half_cycle, of which its stream has none; write by: current",
+      );
+    }
+    return outputs("dq" in echem);
+  },
   config: {
     by: choice(["auto", "cycler", "current"], "auto", {
       doc: "auto: the cycler's own counts where the file has them; current: by current and voltage in any case",
@@ -269,108 +244,3 @@ export const steps = defineOperator({
     };
   },
 });
-
-const freshStep = (mode: number): Step => ({
-  start: 0n, end: 0n, end_s: NaN, duration_s: 0, rows: 0, charge_C: 0, energy_J: 0, voltage_Vs: 0, integrated_s: 0,
-  charged_s: 0, untimed_C: 0, charges: 0, gaps: 0, gap_s: 0, least_V: Infinity, most_V: -Infinity, firstVoltage_V: NaN, lastVoltage_V: NaN, lastCurrent_A: NaN, mode, told: [0, 0, 0, 0, 0, 0],
-}); // prettier-ignore
-
-function addTo(step: Step, row: Row, intervals_s: number[], gapFactor: number): void {
-  const { current_A, voltage_V, dq_C, seconds, state } = row;
-  if (state !== UNKNOWN) step.told[state - UNKNOWN]!++;
-  if (step.rows === 0) {
-    step.start = row.time;
-    step.firstVoltage_V = voltage_V;
-    // The cycler's dq of the first record passed since the record before, when the step had begun.
-    addUntimed(step, dq_C);
-    if (Number.isFinite(voltage_V * dq_C)) step.energy_J += voltage_V * dq_C;
-  } else {
-    const dt_s = seconds - step.end_s;
-    step.duration_s += dt_s;
-    const gap = dt_s > gapFactor * intervals_s.at(-1)! && dt_s > gapFactor * longest(intervals_s);
-    intervals_s.push(dt_s);
-    if (intervals_s.length > LAST_INTERVALS) intervals_s.shift();
-    if (gap) {
-      step.gaps++;
-      step.gap_s += dt_s;
-    } else integrate(step, row, dt_s);
-    // Over a gap the cycler went on measuring charge, even if it recorded nothing.
-    if (gap) addUntimed(step, dq_C);
-  }
-  step.rows++;
-  if (voltage_V < step.least_V) step.least_V = voltage_V;
-  if (voltage_V > step.most_V) step.most_V = voltage_V;
-  step.end = row.time;
-  step.end_s = seconds;
-  step.lastVoltage_V = voltage_V;
-  step.lastCurrent_A = current_A;
-}
-
-function longest(intervals_s: readonly number[]): number {
-  return intervals_s.length < ENOUGH_INTERVALS ? Infinity : Math.max(...intervals_s);
-}
-
-function addUntimed(step: Step, charge_C: number): void {
-  if (!Number.isFinite(charge_C)) return;
-  step.charge_C += charge_C;
-  step.untimed_C += charge_C;
-  step.charges++;
-}
-
-function integrate(step: Step, { current_A, voltage_V, dq_C }: Row, dt_s: number): void {
-  const mean_V = (voltage_V + step.lastVoltage_V) / 2;
-  if (Number.isFinite(mean_V)) {
-    step.voltage_Vs += mean_V * dt_s;
-    step.integrated_s += dt_s;
-  }
-  const measured = Number.isFinite(dq_C);
-  const charge_C = measured ? dq_C : ((current_A + step.lastCurrent_A) / 2) * dt_s;
-  if (!Number.isFinite(charge_C)) return;
-  step.charge_C += charge_C;
-  step.charges++;
-  step.charged_s += dt_s;
-  const energy_J = measured
-    ? mean_V * dq_C
-    : ((current_A * voltage_V + step.lastCurrent_A * step.lastVoltage_V) / 2) * dt_s;
-  if (Number.isFinite(energy_J)) step.energy_J += energy_J;
-}
-
-/** What a step of the cycler's is: by its mode where it says one, else by most of its records. */
-function kindOf({ mode, charge_C, told, least_V, most_V }: Step, { cvVoltage_V }: StateSettings): number {
-  if (mode === RESTING) return REST;
-  let most = UNKNOWN;
-  for (let kind = REST; kind <= CV_DISCHARGE; kind++)
-    if (told[kind - UNKNOWN]! > told[most - UNKNOWN]!) most = kind;
-  if ((mode !== GALVANO && mode !== POTENTIO) || charge_C === 0) return most;
-  // Potentiostatic is also what sweeps the voltage.
-  const held = mode === POTENTIO && most_V - least_V <= 5 * cvVoltage_V;
-  return charge_C > 0 ? (held ? CV_CHARGE : CHARGE) : held ? CV_DISCHARGE : DISCHARGE;
-}
-
-/** Charge, discharge or neither, whether at constant voltage or not. */
-const directionOf = (kind: number): number =>
-  kind === CV_CHARGE ? CHARGE : kind === CV_DISCHARGE ? DISCHARGE : kind;
-
-function summary(step: Step, kind: number) {
-  let [told, agreeing] = [0, 0];
-  step.told.forEach((n, i) => {
-    told += n;
-    if (directionOf(i + UNKNOWN) === directionOf(kind)) agreeing += n;
-  });
-  const { charged_s, integrated_s } = step;
-  return {
-    kind,
-    start: step.start,
-    duration: step.duration_s,
-    rows: step.rows,
-    charge_ampere_hour: step.charges > 0 ? step.charge_C / COULOMB_PER_AH : NaN,
-    energy_watt_hour: step.charges > 0 ? step.energy_J / COULOMB_PER_AH : NaN,
-    mean_voltage_volt: integrated_s > 0 ? step.voltage_Vs / integrated_s : step.lastVoltage_V,
-    mean_current_ampere: charged_s > 0 ? (step.charge_C - step.untimed_C) / charged_s : step.lastCurrent_A,
-    start_voltage_volt: step.firstVoltage_V,
-    end_voltage_volt: step.lastVoltage_V,
-    gaps: step.gaps,
-    gap_duration: step.gap_s,
-    agreement: told > 0 ? agreeing / told : NaN,
-  };
-}

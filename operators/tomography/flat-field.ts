@@ -81,7 +81,11 @@ export const flatField = defineOperator({
           if (flat && dark) {
             flat.closed = dark.closed = true;
             means ??= { flat: mean(flat), dark: mean(dark) };
-            out.projections.add({ time, data: transmission(data, means.flat, means.dark, min_signal), rotation_angle });
+            out.projections.add({
+              time,
+              data: transmission(data, means.flat, means.dark, min_signal),
+              rotation_angle,
+            });
           } else {
             const missing = [!flat && "flat", !dark && "dark"].filter(Boolean).join(" and ");
             out.fault(time, `projection came before its ${missing} field; record one before the scan starts`);

@@ -2,57 +2,9 @@ import {
   choice, code, defineOperator, image, integer, list, quantity, scalar, WiringError, type Field,
 } from "../../runtime/index.ts"; // prettier-ignore
 import { addBackProjection, addTwoBackProjections, segments, type View } from "./back-projection.ts";
+import { fillGaps, lineIntegrals } from "./line-integrals.ts";
 import { RAMP_WINDOWS, rampFilter } from "./ramp-filter.ts";
 import { arcs, superseded, wrap, type Arcs } from "./view-window.ts";
-
-/**
- * Filtered back-projection of a turning sample, one projection at a time: slices that are up to date after every view.
- *
- *     f(x, y) = Σ w_k q_k(t),   t = axis + x cos θ_k + y sin θ_k,   q = ramp filter of p,   p = -ln T
- *
- *     T  transmission             [1]       (row, col)   parallel beam; rotation axis along the columns
- *     p  line integral            [1]       (slice, col)
- *     f  attenuation coefficient  [1/px]    (row, col), x to the right, y upwards, axis in the image's middle
- *     w  weight of a view         [rad]     the arc between its neighbours, modulo 180°; they sum to π
- *
- * The views of the last half-turn (or turn) are kept filtered. A new view takes the place of those measured before at
- * the angles just passed, and only what changes is back-projected: in steady rotation the new row less the one of the
- * same angle, which is mirrored after a half-turn. The first image comes with the first view; while angles are
- * missing, the sum is scaled as if those present stood for all, and `coverage` and `largest_gap` say so.
- *
- * Where T is NaN (dead pixel) or not above zero (nothing came through), p is not known: it is interpolated along the
- * row and counted in `filled`. A view with fewer than half of a row known is a fault and is left out.
- * Pixels further than `radius` from the middle are not seen by all views: what stands there is incomplete.
- * The window holds `max_views` views of 4 bytes × columns × slices each; one more, and the oldest leaves.
- *
- * Reference: Kak & Slaney, Principles of Computerized Tomographic Imaging (1988), section 3.3.
- */
-export function lineIntegrals(transmission: ArrayLike<number>, from: number, into: Float64Array): number {
-  for (let i = 0; i < into.length; i++) {
-    const T = transmission[from + i]!;
-    into[i] = T > 0 && T < Infinity ? -Math.log(T) : NaN;
-  }
-  return fillGaps(into);
-}
-
-/** Replaces NaN by linear interpolation between the nearest known values, at the ends by the last; says how many. */
-export function fillGaps(row: Float64Array): number {
-  let filled = 0;
-  let before = -1;
-  for (let i = 0; i <= row.length; i++) {
-    if (i < row.length && Number.isNaN(row[i])) {
-      filled++;
-      continue;
-    }
-    if (i - before > 1 && filled < row.length) {
-      const left = before >= 0 ? row[before]! : row[i]!;
-      const right = i < row.length ? row[i]! : left;
-      for (let k = before + 1; k < i; k++) row[k] = left + ((right - left) * (k - before)) / (i - before);
-    }
-    before = i;
-  }
-  return filled;
-}
 
 interface HeldView {
   angle_deg: number;
@@ -81,27 +33,60 @@ interface State {
 /** Part of a change to the images: views along one line, each with the change of its weight. */
 type Change = { view: HeldView; change_rad: number }[];
 
+/** What stands beside each slice: from what it was made. */
+const STATE = {
+  slice: code({ doc: "row of the detector" }),
+  views: scalar("{frame}", { doc: "views in the image" }),
+  coverage: scalar("deg", { doc: "angle covered, of 180" }),
+  largest_gap: scalar("deg", { doc: "widest angle between neighbouring views" }),
+  rotation_angle: scalar("deg", { doc: "of the newest view" }),
+  oldest_age: scalar("s", { doc: "time since the oldest view in the image" }),
+  axis: scalar("{px}", { doc: "column that the rotation axis fell on" }),
+  radius: scalar("{px}", { doc: "within it every view counts; beyond, the image is incomplete" }),
+  filled: scalar("{px}", { doc: "samples of all its views that were interpolated, dead or opaque" }),
+};
+type SliceRow = RowOf<typeof STATE> & { readonly time: bigint; readonly data: Float32Array };
+type RowOf<F> = { readonly [N in keyof F]: number };
+
+/**
+ * Filtered back-projection of a turning sample, one projection at a time: slices that are up to date after every view.
+ *
+ *     f(x, y) = Σ w_k q_k(t),   t = axis + x cos θ_k + y sin θ_k,   q = ramp filter of p,   p = -ln T
+ *
+ *     T  transmission             [1]       (row, col)   parallel beam; rotation axis along the columns
+ *     p  line integral            [1]       (slice, col)
+ *     f  attenuation coefficient  [1/px]    (row, col), x to the right, y upwards, axis in the image's middle
+ *     w  weight of a view         [rad]     the arc between its neighbours, modulo 180°; they sum to π
+ *
+ * The views of the last half-turn (or turn) are kept filtered. A new view takes the place of those measured before at
+ * the angles just passed, and only what changes is back-projected: in steady rotation the new row less the one of the
+ * same angle, which is mirrored after a half-turn. The first image comes with the first view; while angles are
+ * missing, the sum is scaled as if those present stood for all, and `coverage` and `largest_gap` say so.
+ *
+ * Where T is NaN (dead pixel) or not above zero (nothing came through), p is not known: it is interpolated along the
+ * row and counted in `filled`. A view with fewer than half of a row known is a fault and is left out.
+ * Pixels further than `radius` from the middle are not seen by all views: what stands there is incomplete.
+ * The window holds `max_views` views of 4 bytes × columns × slices each; one more, and the oldest leaves.
+ *
+ * Reference: Kak & Slaney, Principles of Computerized Tomographic Imaging (1988), section 3.3.
+ */
 export const incremental = defineOperator({
   name: "tomography/incremental",
   doc: "Filtered back-projection, brought up to date with every projection",
   input: { projections: { data: image("1"), rotation_angle: scalar("deg") } },
-  output: ({ projections }, { slices, window, size }) => {
+  output: ({ projections }, { slices, window, size, axis }, { projections: metadata }) => {
     const [rows, cols] = projections.data.shape as (number | string)[];
-    if (window !== 180 && window !== 360) throw new WiringError(`window is ${window} deg; wanted 180 deg or 360 deg`);
+    if (window !== 180 && window !== 360)
+      throw new WiringError(`window is ${window} deg; wanted 180 deg or 360 deg`);
     if (typeof rows === "number") detectorRows(slices, rows);
+    if (typeof cols === "number") axisOf(axis, metadata, cols);
     const side = size || cols!;
-    const state = {
-      slice: code({ doc: "row of the detector" }),
-      views: scalar("{frame}", { doc: "views in the image" }),
-      coverage: scalar("deg", { doc: "angle covered, of 180" }),
-      largest_gap: scalar("deg", { doc: "widest angle between neighbouring views" }),
-      rotation_angle: scalar("deg", { doc: "of the newest view" }),
-      oldest_age: scalar("s", { doc: "time since the oldest view in the image" }),
-      axis: scalar("{px}", { doc: "column that the rotation axis fell on" }),
-      radius: scalar("{px}", { doc: "within it every view counts; beyond, the image is incomplete" }),
-      filled: scalar("{px}", { doc: "samples of all its views that were interpolated, dead or opaque" }),
+    return {
+      slices: {
+        data: image("1/{px}", { shape: [side, side], quantity: "attenuation coefficient" }),
+        ...STATE,
+      },
     };
-    return { slices: { data: image("1/{px}", { shape: [side, side], quantity: "attenuation coefficient" }), ...state } };
   },
   config: {
     slices: list<string | number>([], { doc: "rows of the detector, such as 512 or z=512; default the middle one" }),
@@ -128,7 +113,12 @@ export const incremental = defineOperator({
     const known = isLineIntegral(data);
     const mirrored = Math.abs(2 * axis - (cols - 1)) < 1e-9;
 
-    let state: State = { views: [], images: slices.map(() => new Float32Array(size * size)), count: 0, said: [] };
+    let state: State = {
+      views: [],
+      images: slices.map(() => new Float32Array(size * size)),
+      count: 0,
+      said: [],
+    };
     let now: Arcs = arcs([], config.max_gap);
     const spare: HeldView[] = [];
     const p = slices.map(() => new Float64Array(cols));
@@ -143,8 +133,10 @@ export const incremental = defineOperator({
         if (known) p[s]!.set(frame.subarray(from, from + cols));
         filled[s] = known ? fillGaps(p[s]!) : lineIntegrals(frame, from, p[s]!);
         if (filled[s]! > cols / 2) {
-          return `row ${slices[s]} has ${cols - filled[s]!} known samples of ${cols}, the view is left out; ` +
-            "look for a closed shutter, an opaque holder or dead rows, or choose other slices";
+          return (
+            `row ${slices[s]} has ${cols - filled[s]!} known samples of ${cols}, the view is left out; ` +
+            "look for a closed shutter, an opaque holder or dead rows, or choose other slices"
+          );
         }
       }
       return undefined;
@@ -212,6 +204,24 @@ export const incremental = defineOperator({
       return { table, cols, axis, cosTheta: Math.cos(theta_rad), sinTheta: Math.sin(theta_rad) };
     }
 
+    function give(into: { add(row: SliceRow): void }): void {
+      const { time, seconds } = state.pending!;
+      const oldest = state.views.reduce((least, v) => Math.min(least, v.seconds), Infinity);
+      const scale = 180 / now.total_deg;
+      for (let s = 0; s < slices.length; s++) {
+        const current = state.images[s]!;
+        for (let k = 0; k < shown.length; k++) shown[k] = current[k]! * scale;
+        into.add({
+          time, data: shown, slice: slices[s]!,
+          views: state.views.length, coverage: now.coverage_deg, largest_gap: now.largestGap_deg,
+          rotation_angle: state.previous_deg!, oldest_age: seconds - oldest,
+          axis, radius: Math.min(axis, cols - 1 - axis),
+          filled: state.views.reduce((n, v) => n + v.filled[s]!, 0),
+        }); // prettier-ignore
+      }
+      delete state.pending;
+    }
+
     return {
       step({ projections }, out, upTo) {
         for (let i = 0; i < projections.length; i++) {
@@ -240,7 +250,11 @@ export const incremental = defineOperator({
           filterInto(view.rows);
           const full = state.views.length;
           const changes = replace(view);
-          if (full === config.max_views && now.largestGap_deg > config.max_gap && !state.said.includes("full")) {
+          if (
+            full === config.max_views &&
+            now.largestGap_deg > config.max_gap &&
+            !state.said.includes("full")
+          ) {
             state.said.push("full");
             out.fault(time, `the window is full with max_views = ${full} views before they cover 180 deg (largest gap ` +
               `${now.largestGap_deg.toFixed(2)} deg); the oldest leave, raise max_views`); // prettier-ignore
@@ -256,27 +270,9 @@ export const incremental = defineOperator({
           state.count++;
           state.previous_deg = rotation_angle;
           state.pending = { time, seconds };
-          if (state.count === 1 || state.count % config.every === 0) give();
+          if (state.count === 1 || state.count % config.every === 0) give(out.slices);
         }
-        if (upTo === Infinity && state.pending) give();
-
-        function give(): void {
-          const { time, seconds } = state.pending!;
-          const oldest = state.views.reduce((least, v) => Math.min(least, v.seconds), Infinity);
-          const scale = 180 / now.total_deg;
-          for (let s = 0; s < slices.length; s++) {
-            const current = state.images[s]!;
-            for (let k = 0; k < shown.length; k++) shown[k] = current[k]! * scale;
-            out.slices.add({
-              time, data: shown, slice: slices[s]!,
-              views: state.views.length, coverage: now.coverage_deg, largest_gap: now.largestGap_deg,
-              rotation_angle: state.previous_deg!, oldest_age: seconds - oldest,
-              axis, radius: Math.min(axis, cols - 1 - axis),
-              filled: state.views.reduce((n, v) => n + v.filled[s]!, 0),
-            }); // prettier-ignore
-          }
-          delete state.pending;
-        }
+        if (upTo === Infinity && state.pending) give(out.slices);
       },
       holds: () => state.pending?.seconds ?? Infinity,
       save: () => ({
@@ -299,16 +295,22 @@ function detectorRows(named: readonly (string | number)[], rows: number): number
   return named.map((name) => {
     const row = typeof name === "number" ? name : Number(/^\s*(?:z\s*=)?\s*(\d+)\s*$/.exec(name)?.[1] ?? NaN);
     if (!Number.isInteger(row) || row < 0 || row >= rows) {
-      throw new WiringError(`slices: ${name} is not a row of the detector; wanted 0 to ${rows - 1}, as 512 or z=512`);
+      throw new WiringError(
+        `slices: ${name} is not a row of the detector; wanted 0 to ${rows - 1}, as 512 or z=512`,
+      );
     }
     return row;
   });
 }
 
-function axisOf(given: number, metadata: Readonly<Record<string, string>>, cols: number): number {
-  if (!Number.isNaN(given)) return given;
-  return metadata["rotation_axis"] === undefined ? (cols - 1) / 2 : Number(metadata["rotation_axis"]);
-}
+function axisOf(given: number, metadata: Readonly<Record<string, string>> | undefined, cols: number): number {
+  const stated = metadata?.["rotation_axis"];
+  const axis = !Number.isNaN(given) ? given : stated === undefined ? (cols - 1) / 2 : Number(stated);
+  if (!(axis >= 0 && axis <= cols - 1)) {
+    throw new WiringError(`axis: ${Number.isNaN(given) ? `the stream's rotation_axis "${stated}"` : `${given} px`} is not on the detector, 0 to ${cols - 1} px`);
+  }
+  return axis;
+} // prettier-ignore
 
 /** A source whose file holds -ln T already says so in the column's schema. */
 const isLineIntegral = (data: Field): boolean => data.quantity === "line integral";

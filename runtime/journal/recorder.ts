@@ -68,8 +68,11 @@ export interface RecorderPosition {
 }
 
 export interface Recorder {
-  /** Batches of a stream in row order. Throws where the rows are not what the schema says. */
-  append(batch: Batch & { readonly reference?: FrameReference | undefined }, how: AppendOptions): void;
+  /**
+   * Batches of a stream in row order. Throws where the rows are not what the schema says: they are not recorded then,
+   * and the next batch begins at the same row. After a failure, or when closed, it does nothing.
+   */
+  append(batch: Batch, how: AppendOptions): void;
   /** Bytes that the writer has not taken yet. Rows that wait for their pane to end (4 MB a stream, at most) do not count. */
   readonly pendingBytes: number;
   acknowledged(stream: string): { readonly epoch: number; readonly row: number } | undefined;

@@ -77,7 +77,8 @@ export async function openRun(
   const owner = recordingProcess(directory);
   const live = owner !== undefined;
   if (live && repair) said.push(`process ${owner} is recording this run; opened it as it stands`);
-  const how = { repair: repair && !live, said };
+  // Of files that are being written, a torn end says nothing.
+  const how = { repair: repair && !live, said: live ? [] : said };
   const streams: RecordedStream[] = [];
   const opened = new Map<string, Opened>();
   for (const folder of foldersIn(join(directory, "streams"))) {

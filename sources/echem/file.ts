@@ -165,7 +165,7 @@ interface Clock {
 }
 
 const NS_PER_S = 1_000_000_000n;
-const nanoseconds = (s: number): bigint => (Number.isFinite(s) ? BigInt(Math.round(s * 1e9)) : 0n);
+const nanoseconds = (s: number): bigint => (isTime(s) ? BigInt(Math.round(s * 1e9)) : 0n);
 
 function startOf(
   mpr: Mpr,

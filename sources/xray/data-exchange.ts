@@ -21,13 +21,16 @@ export function isDataExchange(file: Hdf5): boolean {
 
 export function readDataExchange(file: Hdf5, angleRange_deg: number): Scan {
   const axes = textOf(attribute(file.find("/exchange/data")!, "axes"));
-  if (axes && /:/.test(axes) && !/^theta/.test(axes)) {
+  if (axes && /:/.test(axes) && !axes.startsWith("theta")) {
     throw new SourceError(`${file.path}: /exchange/data has its axes as ${axes}; wanted theta:y:x. Write it again with frames first`); // prettier-ignore
   }
   const data = frameDataset(file, "/exchange/data");
   const [frames, rows, cols] = data.shape;
   const parts: Part[] = [];
-  for (const [dataset, key] of [["/exchange/data_dark", DARK], ["/exchange/data_white", FLAT]] as const) {
+  for (const [dataset, key] of [
+    ["/exchange/data_dark", DARK],
+    ["/exchange/data_white", FLAT],
+  ] as const) {
     if (!isDataset(file.find(dataset))) continue;
     const { shape: [n, r, c], type, chunk } = frameDataset(file, dataset); // prettier-ignore
     if (n === 0) continue;

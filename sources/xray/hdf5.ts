@@ -74,7 +74,10 @@ export async function readHdf5<T>(path: string, use: (file: Hdf5) => T): Promise
     });
   } catch (cause) {
     if (cause instanceof SourceError) throw cause;
-    throw new SourceError(`${path}: is damaged, or of a kind that the HDF5 library does not read: ${innermost(cause)}; copy it again`, { cause });
+    throw new SourceError(
+      `${path}: is damaged, or of a kind that the HDF5 library does not read: ${innermost(cause)}; copy it again`,
+      { cause },
+    );
   } finally {
     file.close();
   }
@@ -112,7 +115,8 @@ async function checkWhole(path: string): Promise<void> {
       : (cause as Error).message; // prettier-ignore
     throw new SourceError(`${path}: ${why}`, { cause });
   }
-  if (size === 0) throw new SourceError(`${path}: it is empty (0 bytes); wanted an HDF5 file. Has the copy finished?`);
+  if (size === 0)
+    throw new SourceError(`${path}: it is empty (0 bytes); wanted an HDF5 file. Has the copy finished?`);
   const at = hdf5At(head);
   if (at === undefined) {
     const first = [...head.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
@@ -157,7 +161,8 @@ function found(path: string, name: string, entity: Entity | null, follow: () => 
   }
 } // prettier-ignore
 
-export const isDataset = (entity: Dataset | Group | undefined): entity is Dataset => (entity?.type as string) === "Dataset";
+export const isDataset = (entity: Dataset | Group | undefined): entity is Dataset =>
+  (entity?.type as string) === "Dataset";
 export const isGroup = (entity: Dataset | Group | undefined): entity is Group => (entity?.type as string) === "Group"; // prettier-ignore
 
 /** Throws SourceError where a filter of the dataset, or of what a virtual one is made of, is not there. */

@@ -1,6 +1,16 @@
 import { convert, SourceError } from "../../runtime/index.ts";
 import { attribute, isDataset, isGroup, numbers, textOf, type Hdf5 } from "./hdf5.ts";
-import { anglesOf, evenly, frameDataset, INVALID, known, PROJECTION, quantityAt, textAt, type Scan } from "./scan.ts";
+import {
+  anglesOf,
+  evenly,
+  frameDataset,
+  INVALID,
+  known,
+  PROJECTION,
+  quantityAt,
+  textAt,
+  type Scan,
+} from "./scan.ts";
 import type { Dataset, Group } from "h5wasm/node";
 
 /**
@@ -37,7 +47,11 @@ export function nxtomoEntries(file: Hdf5): string[] {
 const classOf = (group: Group): string | undefined => textOf(attribute(group, "NX_class"));
 
 /** Members of a group; those behind links that lead nowhere are left out. */
-function childrenOf(file: Hdf5, group: Group, path: string): [name: string, child: Dataset | Group | undefined][] {
+function childrenOf(
+  file: Hdf5,
+  group: Group,
+  path: string,
+): [name: string, child: Dataset | Group | undefined][] {
   return group.keys().map((name) => {
     try {
       return [name, file.find(`${path}/${name}`)];
@@ -53,7 +67,9 @@ function within(file: Hdf5, path: string, kind: string, habit: string): string[]
   if (!isGroup(group)) return [];
   const groups = childrenOf(file, group, path).filter(([, child]) => isGroup(child)) as [string, Group][];
   const ofKind = groups.filter(([, child]) => classOf(child) === kind);
-  return (ofKind.length > 0 ? ofKind : groups.filter(([name]) => name === habit)).map(([name]) => `${path}/${name}`);
+  return (ofKind.length > 0 ? ofKind : groups.filter(([name]) => name === habit)).map(
+    ([name]) => `${path}/${name}`,
+  );
 }
 
 /** The detector with frames; the first that also has image keys, where there are several. */
@@ -68,7 +84,8 @@ function detectorOf(file: Hdf5, entry: string): { path: string; hasKeys: boolean
 export function readNxtomo(file: Hdf5, entries: readonly string[], angleRange_deg: number): Scan {
   const entry = entries[0]!;
   const remarks: string[] = [];
-  if (entries.length > 1) remarks.push(`holds ${entries.length} NXtomo entries (${entries.join(", ")}); ${entry} is read`);
+  if (entries.length > 1)
+    remarks.push(`holds ${entries.length} NXtomo entries (${entries.join(", ")}); ${entry} is read`);
   const detector = detectorOf(file, entry);
   if (!detector) {
     throw new SourceError(`${file.path}: ${entry} is an NXtomo entry without frames; wanted a dataset instrument/detector/data in it`); // prettier-ignore
@@ -76,7 +93,9 @@ export function readNxtomo(file: Hdf5, entries: readonly string[], angleRange_de
   const dataset = `${detector.path}/data`;
   const { shape: [frames, rows, cols], type, chunk } = frameDataset(file, dataset); // prettier-ignore
 
-  const keyPath = [`${detector.path}/image_key`, `${entry}/data/image_key`].find((path) => isDataset(file.find(path)));
+  const keyPath = [`${detector.path}/image_key`, `${entry}/data/image_key`].find((path) =>
+    isDataset(file.find(path)),
+  );
   if (!keyPath) {
     throw new SourceError(`${file.path}: has no ${detector.path}/image_key, so flats and darks cannot be told from projections`); // prettier-ignore
   }
@@ -103,7 +122,8 @@ export function readNxtomo(file: Hdf5, entries: readonly string[], angleRange_de
   }
   const assumed = evenly(projections, angleRange_deg);
   let k = 0;
-  const rotation_angle = stored ?? Float64Array.from(image_key, (key) => (key === PROJECTION ? assumed[k++]! : NaN));
+  const rotation_angle =
+    stored ?? Float64Array.from(image_key, (key) => (key === PROJECTION ? assumed[k++]! : NaN));
 
   const times = ["time", "timestamp"].map((name) => file.find(`${detector.path}/${name}`)).find(isDataset);
   const times_s = times && secondsOf(times);

@@ -39,15 +39,29 @@ export interface Scan {
   readonly remarks: readonly string[];
 }
 
-const TYPES: Record<string, Numeric> = { b: "i8", B: "u8", h: "i16", H: "u16", i: "i32", I: "u32", f: "f32", d: "f32" };
+const TYPES: Record<string, Numeric> = {
+  b: "i8",
+  B: "u8",
+  h: "i16",
+  H: "u16",
+  i: "i32",
+  I: "u32",
+  f: "f32",
+  d: "f32",
+};
 
 /** Size and type of a dataset of frames; throws where it is none. */
-export function frameDataset(file: Hdf5, name: string): { shape: [number, number, number]; type: Numeric; chunk: number } {
+export function frameDataset(
+  file: Hdf5,
+  name: string,
+): { shape: [number, number, number]; type: Numeric; chunk: number } {
   const dataset = file.find(name);
   if (!isDataset(dataset)) throw new SourceError(`${file.path}: has no dataset ${name}`);
   const shape = dataset.shape ?? [];
   if (shape.length !== 3) {
-    throw new SourceError(`${file.path}: ${name} has the shape ${shape.join(" × ")}; wanted frames × rows × columns`);
+    throw new SourceError(
+      `${file.path}: ${name} has the shape ${shape.join(" × ")}; wanted frames × rows × columns`,
+    );
   }
   const type = typeof dataset.dtype === "string" ? TYPES[dataset.dtype.slice(1)] : undefined;
   if (!type) {
@@ -62,7 +76,7 @@ export function anglesOf(file: Hdf5, name: string): Float64Array | undefined {
   if (!isDataset(dataset)) return undefined;
   const unit = textOf(attribute(dataset, "units"))?.toLowerCase() ?? "deg";
   if (/^deg|^°/.test(unit) || unit === "") return numbers(dataset);
-  if (/^rad/.test(unit)) return numbers(dataset).map((angle_rad) => (angle_rad * 180) / Math.PI);
+  if (unit.startsWith("rad")) return numbers(dataset).map((angle_rad) => (angle_rad * 180) / Math.PI);
   throw new SourceError(`${file.path}: ${name} is in "${unit}"; wanted degrees or radians`);
 }
 

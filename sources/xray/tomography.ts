@@ -134,7 +134,7 @@ function* pieces(part: Part, pixels: number, all: boolean): Generator<[from: num
   let size = Math.max(1, Math.min(ITEM_FRAMES, Math.floor(ITEM_BYTES / (4 * pixels))));
   if (size > part.chunk) size -= size % part.chunk;
   const wanted = (i: number): boolean => all || part.image_key[i] === PROJECTION;
-  for (let from = 0; from < part.frames; ) {
+  for (let from = 0; from < part.frames;) {
     if (!wanted(from)) {
       from++;
       continue;
@@ -185,7 +185,9 @@ function remarksOn(scan: Scan, counts: boolean): string[] {
     }
   }
   if (!counts && (has(FLAT) || has(DARK))) {
-    remarks.push("has flats or darks, though its projections are said to be corrected already; they are left out");
+    remarks.push(
+      "has flats or darks, though its projections are said to be corrected already; they are left out",
+    );
   }
   return remarks;
 }

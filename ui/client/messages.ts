@@ -24,3 +24,6 @@ export type PositionOf = Pick<
   StreamEntry,
   "stream" | "epoch" | "state" | "rows" | "firstTime" | "lastTime" | "watermark"
 >;
+
+/** Says something to the page, and hands over the buffers that it holds. */
+export type Post = (message: ToPage, transfer: ArrayBuffer[]) => void;

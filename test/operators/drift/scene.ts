@@ -34,7 +34,10 @@ export function scene(size: number, seed: number, { waves = 80, grains = 60 } = 
       phase: 2 * Math.PI * uniform(),
     };
   });
-  const bumps = bumpsOf(size, grains, uniform, () => ({ height: 1 + 3 * uniform(), sigma: 3 + 6 * uniform() }));
+  const bumps = bumpsOf(size, grains, uniform, () => ({
+    height: 1 + 3 * uniform(),
+    sigma: 3 + 6 * uniform(),
+  }));
   return (rows, cols, row, col) => {
     const out = new Float64Array(rows * cols);
     for (const { amplitude, kr, kc, phase } of parts) {

@@ -194,6 +194,23 @@ describe("what is missing", () => {
     expect([[...resting.kind], resting.charge_ampere_hour[0]]).toEqual([[REST], NaN]);
   });
 
+  test("no voltage: charge, but no energy", () => {
+    const { steps: found } = feed(steps, {
+      echem: cell([{ rows: 11, current: () => 1, voltage: () => NaN }]),
+    });
+    expect([found.charge_ampere_hour[0], found.energy_watt_hour[0], found.mean_voltage_volt[0]]).toEqual([
+      100 / 3600,
+      NaN,
+      NaN,
+    ]);
+  });
+
+  test("the cycler's counts where there are none are refused", () => {
+    expect(() => feed(steps, { echem: cell([]) }, { with: { by: "cycler" } })).toThrow(
+      /needs step_count, ns or half_cycle.*write by: current/,
+    );
+  });
+
   test("none, one and two records", () => {
     expect(feed(steps, { echem: cell([]) }).steps.time.length).toBe(0);
     const one = feed(steps, { echem: cell([constant(1, 1)]) });

@@ -62,12 +62,18 @@ test("gain and offset of the detector cancel", () => {
 }); // prettier-ignore
 
 test("cut anywhere, saved and loaded anywhere: the same bits", () => {
-  const frames = rowsOf(Array.from({ length: 40 }, (_, i) => [[2, 1, 1, 0, 0, 3, 0][i % 7]!, 100 + ((i * 37) % 91) / 7]));
+  const frames = rowsOf(
+    Array.from({ length: 40 }, (_, i) => [[2, 1, 1, 0, 0, 3, 0][i % 7]!, 100 + ((i * 37) % 91) / 7]),
+  );
   const whole = feed(flatField, { frames }, { schema: pixel });
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 9 }), fc.array(fc.integer({ min: 1, max: 30 })), (rows, reloadAfter) => {
-      expect(feed(flatField, { frames }, { schema: pixel, rows, reloadAfter })).toEqual(whole);
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 9 }),
+      fc.array(fc.integer({ min: 1, max: 30 })),
+      (rows, reloadAfter) => {
+        expect(feed(flatField, { frames }, { schema: pixel, rows, reloadAfter })).toEqual(whole);
+      },
+    ),
     { seed: 6, numRuns: 30 },
   );
 });

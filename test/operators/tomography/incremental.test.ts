@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { flatField } from "../../../operators/tomography/flat-field.ts";
-import { fillGaps, incremental } from "../../../operators/tomography/incremental.ts";
+import { incremental } from "../../../operators/tomography/incremental.ts";
+import { fillGaps } from "../../../operators/tomography/line-integrals.ts";
 import { image, type Schema, type SourceItem } from "../../../runtime/index.ts";
 import { concat, type Columns } from "../../../runtime/columns.ts";
 import { readHdf5 } from "../../../sources/xray/hdf5.ts";
@@ -43,7 +44,8 @@ const reconstruct = ({ projections, schema }: Scan, options: Record<string, unkn
   feed(incremental, { projections }, { schema, with: { filter: "ram-lak", ...options }, ...how }); // prettier-ignore
 const last = ({ slices }: { slices: { data: Float32Array; time: BigInt64Array } }): Float32Array =>
   slices.data.slice(-slices.data.length / slices.time.length);
-const steps = (n: number, step: number, from = 0): number[] => Array.from({ length: n }, (_, k) => from + k * step);
+const steps = (n: number, step: number, from = 0): number[] =>
+  Array.from({ length: n }, (_, k) => from + k * step);
 
 test("finds the attenuation that the phantom was made with", () => {
   const cols = 128;
@@ -275,6 +277,12 @@ describe("the stream", () => {
     );
   }); // prettier-ignore
 
+  test("the axis may come with the stream", () => {
+    const taken = scan(steps(3, 60), 16, { axis: 6.25 });
+    const said = reconstruct(taken, {}, { metadata: { projections: { rotation_axis: "6.25" } } });
+    expect(said).toEqual(reconstruct(taken, { axis: 6.25 }));
+  });
+
   test("none, and one", () => {
     const none = reconstruct(scan([], 16));
     expect(none.slices.time.length).toBe(0);
@@ -285,9 +293,17 @@ describe("the stream", () => {
 
   test("wrong options stop the start and say what is allowed", () => {
     const taken = scan(steps(3, 60), 16);
-    expect(() => reconstruct(taken, { slices: [1] })).toThrow(/slices: 1 is not a row of the detector; wanted 0 to 0/);
+    expect(() => reconstruct(taken, { slices: [1] })).toThrow(
+      /slices: 1 is not a row of the detector; wanted 0 to 0/,
+    );
     expect(() => reconstruct(taken, { slices: ["y=3"] })).toThrow(/y=3 is not a row/);
-    expect(() => reconstruct(taken, { window: "90 deg" })).toThrow(/window is 90 deg; wanted 180 deg or 360 deg/);
+    expect(() => reconstruct(taken, { window: "90 deg" })).toThrow(
+      /window is 90 deg; wanted 180 deg or 360 deg/,
+    );
+    expect(() => reconstruct(taken, { axis: 16 })).toThrow(/axis: 16 px is not on the detector, 0 to 15 px/);
+    expect(() => reconstruct(taken, {}, { metadata: { projections: { rotation_axis: "?" } } })).toThrow(
+      /axis: the stream's rotation_axis "\?" is not on the detector/,
+    );
     expect(() => reconstruct(taken, { window: 180 })).toThrow(/180 has no unit/);
     expect(() => reconstruct(taken, { filter: "parzen" })).toThrow(/not one of ram-lak/);
   });
@@ -321,7 +337,11 @@ describe.runIf(existsSync(shared))("real files, from counts to a slice", () => {
 
   test("operando_21700_sim_A: as near to the truth as the plain method comes, 1.52e-3", async () => {
     const { projections, schema } = await transmissionOf("operando_21700_sim_A.h5", 180);
-    const fed = feed(incremental, { projections }, { schema, with: { axis: 262.75, filter: "shepp-logan", every: 180 } });
+    const fed = feed(
+      incremental,
+      { projections },
+      { schema, with: { axis: 262.75, filter: "shepp-logan", every: 180 } },
+    );
     const truth = await readHdf5(`${shared}operando_21700_sim_A_truth.h5`, (file) => {
       return (file.find("/base_slice") as { value: unknown }).value as Float32Array;
     });

@@ -25,7 +25,12 @@ export function cell(cols: number): Ellipse[] {
 }
 
 /** Line integrals of the ellipses at the detector's columns: -ln T. Chords, so exact at every angle. */
-export function project(ellipses: readonly Ellipse[], theta_deg: number, cols: number, axis: number): Float64Array {
+export function project(
+  ellipses: readonly Ellipse[],
+  theta_deg: number,
+  cols: number,
+  axis: number,
+): Float64Array {
   const p = new Float64Array(cols);
   const theta = (theta_deg * Math.PI) / 180;
   for (const { x, y, a, b, angle_deg, attenuation } of ellipses) {

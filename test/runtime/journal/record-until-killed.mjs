@@ -12,7 +12,9 @@ const { scalar, label } = await load("runtime/wire/schema.js");
 const schema = { fields: { value: scalar("V"), name: label() }, metadata: {} };
 await writeManifest(directory, { operando: "test", name: "killed", origin: "0", started: "now" });
 const recorder = await createRecorder({ directory, segmentBytes: 200_000, flushEvery_ms: 5 });
+let heard;
 recorder.onAcknowledged((stream, epoch, row) => {
+  heard?.();
   if (row > 0) writeSync(1, `${stream} ${epoch} ${row}\n`);
 });
 recorder.onFailure((error) => {
@@ -36,5 +38,5 @@ for (;;) {
     );
   }
   row += rows;
-  while (recorder.pendingBytes > 1_000_000) await new Promise((resolve) => setImmediate(resolve));
+  while (recorder.pendingBytes > 50_000) await new Promise((resolve) => (heard = resolve));
 }

@@ -151,6 +151,10 @@ describe("time", () => {
     expect(fresh.faults[0]!.what).toMatch(
       /has no start time .* taken from when the file was last written, less its last test time/,
     );
+    const broken = mprBytes({ layout: "old3", columns: [[4, "f64", [0, 1e300]]], date: "02/17/22" }); // prettier-ignore
+    expect((await take(await fileOf(broken, "2022-02-17T15:00:00Z"))).pieces[0]!.time[0]).toBe(
+      utc("2022-02-17T15:00:00Z"),
+    );
     const copied = await take(await fileOf(bytes, "2026-11-22T15:00:00Z"));
     expect(copied.pieces[0]!.time[0]).toBe(utc("2022-02-16T23:00:00Z"));
     expect(copied.schema.metadata["time_note"]).toMatch(

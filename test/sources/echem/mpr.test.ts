@@ -1,8 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { parseUnit } from "../../../runtime/index.ts";
 import { bdfColumns, bdfOf, meanCurrent } from "../../../sources/echem/bdf.ts";
 import { decodeRecords, fieldsOf, looksLike, readMpr, type Mpr } from "../../../sources/echem/mpr.ts";
+import { vendorColumn } from "../../../sources/echem/mpr-columns.ts";
 import { timesOf } from "../../../sources/echem/test-time.ts";
 import { ascii, f32, join, mprBytes, pascal, type MprParts } from "./mpr-bytes.ts";
 
@@ -108,7 +110,11 @@ describe.each(["old2", "old3", "new11"] as const)("layout %s", (layout) => {
     const bytes = mprBytes({ layout, ...parts });
     const whole = await open(bytes);
     const columns = decode(whole, bytes);
-    for (let length = 0; length < bytes.length; length += length > 1900 && length < 3200 ? 1 : 37) {
+    for (
+      let length = 0;
+      length < bytes.length;
+      length += length > whole.firstRecord - 5 && length < whole.firstRecord + 90 ? 1 : 83
+    ) {
       const piece = bytes.subarray(0, length);
       const mpr = await open(piece).catch((error: Error) => error);
       if (mpr instanceof Error) {
@@ -230,6 +236,15 @@ test("records that the known widths cannot fill are refused", async () => {
   await expect(open(bytes)).rejects.toThrow(
     /its records take 16 bytes by the length of "VMP data", its 2 columns \(table at byte \d+\) take 12/,
   );
+});
+
+test("every unit is one, and every name is a column's", () => {
+  for (let id = 0; id < 1000; id++) {
+    const column = vendorColumn(id);
+    if (!column) continue;
+    expect(column.name).toMatch(/^[a-z][a-z0-9_]*$/);
+    if (column.field.unit) expect(() => parseUnit(column.field.unit)).not.toThrow();
+  }
 });
 
 test("bytes after the last module are said", async () => {

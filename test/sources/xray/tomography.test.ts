@@ -20,7 +20,11 @@ function open(path: string, options: Record<string, unknown> = {}, context: Part
   }) as AsyncIterable<SourceItem>;
 } // prettier-ignore
 
-async function readAll(path: string, options: Record<string, unknown> = {}, context: Partial<SourceContext> = {}) {
+async function readAll(
+  path: string,
+  options: Record<string, unknown> = {},
+  context: Partial<SourceContext> = {},
+) {
   const items: SourceItem[] = [];
   for await (const item of open(path, options, context)) items.push(item);
   const port = Object.keys(items[0]!.schema!)[0]!;
@@ -47,8 +51,18 @@ describe("Data Exchange", () => {
     expect(columns.data).toEqual(Uint16Array.from([...frames(0, 2), ...frames(10, 3), ...frames(20, 5)]));
     expect([...columns.image_key]).toEqual([2, 2, 1, 1, 1, 0, 0, 0, 0, 0]);
     expect([...columns.rotation_angle]).toEqual([NaN, NaN, NaN, NaN, NaN, 0, 36, 72, 108, 144]);
-    expect(schema.fields["data"]).toMatchObject({ kind: "image", type: "u16", unit: "{count}", shape: [2, 3] });
-    expect(schema.metadata).toMatchObject({ layout: "Data Exchange", projections: "5", flats: "3", darks: "2" });
+    expect(schema.fields["data"]).toMatchObject({
+      kind: "image",
+      type: "u16",
+      unit: "{count}",
+      shape: [2, 3],
+    });
+    expect(schema.metadata).toMatchObject({
+      layout: "Data Exchange",
+      projections: "5",
+      flats: "3",
+      darks: "2",
+    });
   });
 
   test("without times its last frame is when the file was written, one a second, and it says so", async () => {
@@ -80,12 +94,17 @@ describe("Data Exchange", () => {
   test("projections and flats of different types meet in single precision", async () => {
     const members = dataExchange();
     const white = Float32Array.from(frames(10, 3), (x) => x + 0.5);
-    const mixed = { ...members, "/exchange/data_white": { ...members["/exchange/data_white"]!, values: white } };
+    const mixed = {
+      ...members,
+      "/exchange/data_white": { ...members["/exchange/data_white"]!, values: white },
+    };
     const { columns, schema, items } = await readAll(await write(mixed));
     expect(schema.fields["data"]!.type).toBe("f32");
     expect([...columns.data.slice(12, 30)]).toEqual([...white]);
     // what was converted is recorded whole, what was not by reference
-    const references = items.flatMap(({ rows, references }) => (rows ? [references?.["frames"]?.dataset] : []));
+    const references = items.flatMap(({ rows, references }) =>
+      rows ? [references?.["frames"]?.dataset] : [],
+    );
     expect(references.slice(0, 2)).toEqual([undefined, "/exchange/data_white"]);
     const double = { ...members["/exchange/data"]!, values: Float64Array.from(frames(20, 5), (x) => x / 3) };
     const { columns: single } = await readAll(await write({ ...members, "/exchange/data": double }));
@@ -152,7 +171,9 @@ describe("NeXus NXtomo", () => {
       groups: NXTOMO_GROUPS,
       links: { "/scan1/tomo/hutch/camera/data": "/scan1/tomo/hutch/camera/raw" },
     });
-    await expect(readAll(broken)).rejects.toThrow(/camera\/data is a link to .*camera\/raw, which is not in the file/);
+    await expect(readAll(broken)).rejects.toThrow(
+      /camera\/data is a link to .*camera\/raw, which is not in the file/,
+    );
   });
 
   test("times of frames, absolute or from their own start", async () => {
@@ -176,7 +197,9 @@ describe("NeXus NXtomo", () => {
     const again = Object.fromEntries(Object.entries(nxtomo()).map(([name, member]) => [name.replace("scan1", "scan2"), member])); // prettier-ignore
     const groups = { ...NXTOMO_GROUPS, ...Object.fromEntries(Object.entries(NXTOMO_GROUPS).map(([name, kind]) => [name.replace("scan1", "scan2"), kind])) }; // prettier-ignore
     const two = await readAll(await write({ ...nxtomo(), ...again }, { groups }));
-    expect(two.faults[0]!.what).toMatch(/holds 2 NXtomo entries \(\/scan1\/tomo, \/scan2\/tomo\); \/scan1\/tomo is read/);
+    expect(two.faults[0]!.what).toMatch(
+      /holds 2 NXtomo entries \(\/scan1\/tomo, \/scan2\/tomo\); \/scan1\/tomo is read/,
+    );
   });
 
   test("an hour that the clocks showed twice is refused", async () => {
@@ -258,7 +281,9 @@ describe("what cannot be read says which file, where, what was wanted and what t
   test("no file, a folder, an empty file, another kind of file", async () => {
     await expect(readAll(join(directory, "none.h5"))).rejects.toThrow(/none.h5: there is no such file/);
     await expect(readAll(directory)).rejects.toThrow(/it is a folder/);
-    await expect(readAll(bytesOf("empty.h5", new Uint8Array(0)))).rejects.toThrow(/empty.h5: it is empty \(0 bytes\)/);
+    await expect(readAll(bytesOf("empty.h5", new Uint8Array(0)))).rejects.toThrow(
+      /empty.h5: it is empty \(0 bytes\)/,
+    );
     await expect(readAll(bytesOf("text.h5", Buffer.from("a,b,c\n1,2,3")))).rejects.toThrow(
       /text.h5: is not HDF5: it begins with 61 2c 62 2c 63 0a 31 2c, wanted 89 48/,
     );
@@ -330,14 +355,21 @@ describe.runIf(existsSync(shared))("real files", () => {
     const projections: Float32Array = columns.data.slice(20 * 1280);
     expect([projections.reduce((a, b) => Math.min(a, b)), projections.reduce((a, b) => Math.max(a, b))]).toEqual([3921.25, 33891.5]); // prettier-ignore
     expect(columns.rotation_angle.at(-1)).toBeCloseTo(179.0055, 3);
-    expect(schema.metadata).toMatchObject({ sample: "Tooth", flats: "10", darks: "10", time_basis: "first seen" });
+    expect(schema.metadata).toMatchObject({
+      sample: "Tooth",
+      flats: "10",
+      darks: "10",
+      time_basis: "first seen",
+    });
     expect(faults).toEqual([]);
   });
 
   test("npg_p05_nanoct.h5: was logged already, and is asked about", async () => {
     const asCounts = await readAll(join(shared, "npg_p05_nanoct.h5"));
     expect(asCounts.faults.at(-1)!.what).toMatch(/no flat and no dark field.*line-integral/);
-    const { columns, schema } = await readAll(join(shared, "npg_p05_nanoct.h5"), { already: "line-integral" });
+    const { columns, schema } = await readAll(join(shared, "npg_p05_nanoct.h5"), {
+      already: "line-integral",
+    });
     expect(schema.fields["data"]).toMatchObject({ shape: [79, 83], quantity: "line integral" });
     expect(columns.time.length).toBe(451);
   });

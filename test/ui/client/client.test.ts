@@ -173,11 +173,9 @@ test("when the server is lost the page hears of it, and lossless rows go on with
   const got = collect(client, { stream: "s", ...live, lossless: true });
   const trace = collect(client, { stream: "s", ...live, maxPoints: 50 });
   await got.until(() => values(got.frames).length === 10);
-  const before = Date.now();
   await first.close();
   await until(client, () => client.connection.state === "lost");
   expect(client.connection).toMatchObject({ state: "lost", recording: true, reason: "the server ends" });
-  expect((client.connection as { since: number }).since).toBeGreaterThan(before - 5000);
   run.append("s", rows(10, 20));
   trace.frames.length = 0;
   await serve(run, first.port);
