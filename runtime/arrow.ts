@@ -4,6 +4,7 @@
  */
 import * as arrow from "apache-arrow";
 import { isList, makeArray, widthOf, type Column, type Columns } from "./columns.ts";
+import { columnsOf } from "./wire/arrow-messages.ts";
 import { NO_TIME } from "./batch.ts";
 import type { Field, Fields, Kind, Numeric, NumericArray, Schema } from "./wire/schema.ts";
 
@@ -119,22 +120,9 @@ export function noRows(fields: Fields): Columns {
   return columns as Columns;
 }
 
-/** Columns of an Arrow record batch that was made with `schema`, over the same bytes. */
-export function fromArrow(batch: arrow.RecordBatch, schema: Schema): Columns {
-  const columns: Record<string, Column> = {};
-  batch.schema.fields.forEach((field, i) => {
-    const data = batch.data.children[i]!;
-    const kind = schema.fields[field.name]?.kind;
-    if (field.name === "time" || kind === "scalar" || kind === "code")
-      columns[field.name] = data.values as NumericArray;
-    else if (kind === "label") {
-      const vector = batch.getChildAt(i)!;
-      columns[field.name] = Array.from({ length: batch.numRows }, (_, row) => vector.get(row) as string);
-    } else if (kind === "image") columns[field.name] = data.children[0]!.values as NumericArray;
-    else if (kind === "curve")
-      columns[field.name] = { values: data.children[0]!.values as NumericArray, offsets: data.valueOffsets };
-  });
-  return columns as Columns;
+/** Columns of an Arrow record batch, over the same bytes. */
+export function fromArrow(batch: arrow.RecordBatch): Columns {
+  return columnsOf(batch) as Columns;
 }
 
 const NUMERIC = new Map<string, Numeric>(
@@ -155,7 +143,8 @@ function fieldFrom(name: string, type: arrow.DataType, metadata: Map<string, str
   const about: Record<string, unknown> = {};
   for (const key of TEXT_KEYS) if (metadata.has(key)) about[key] = metadata.get(key);
   if (metadata.has("codes")) about["codes"] = JSON.parse(metadata.get("codes")!);
-  const unit = metadata.get("unit") ?? "1";
+  // What we wrote ourselves and has no unit says so by having none; of other tools' numbers we know nothing.
+  const unit = metadata.get("unit") ?? (metadata.has("kind") ? "" : "1");
   if (arrow.DataType.isUtf8(type)) return { ...about, kind: "label", type: "u8", unit: "" };
   const list = arrow.DataType.isFixedSizeList(type) || arrow.DataType.isList(type);
   const numeric = NUMERIC.get(String(list ? type.valueType : type));

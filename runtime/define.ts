@@ -111,6 +111,8 @@ export interface Fault {
   readonly time: bigint;
   readonly what: string;
   readonly count?: number;
+  /** The instrument's file holds something here that could not be read: the rest goes on, and the run ends as failed. */
+  readonly unread?: boolean;
 }
 
 /** Columns as a source has them; of a file's columns the wrapper takes those that the schema names. */

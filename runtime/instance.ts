@@ -51,7 +51,8 @@ export function misfits(port: string, wanted: Fields, stream: string, offered: S
     } else if (
       field.kind !== "label" &&
       !fits(given.type, field.type) &&
-      !(field.type === "f32" && given.type === "f64")
+      // Pictures and curves in single precision: what a kernel works in.
+      field.type !== "f32"
     ) {
       problems.push(
         `${port}.${name} holds ${field.type}; ${stream}.${name} is ${given.type}, which does not fit`,

@@ -6,7 +6,7 @@
 import { fromArrow, fromArrowSchema } from "./arrow.ts";
 import { BEGIN_OF_TIME, END_OF_TIME } from "./batch.ts";
 import { byteSize, concat, isList, slice, timeOrder, typeOf, type Columns } from "./columns.ts";
-import type { Fault, FrameReference, SourceColumns, SourceItem } from "./define.ts";
+import { SourceError, type Fault, type FrameReference, type SourceColumns, type SourceItem } from "./define.ts";
 import type { Reporter } from "./operator-node.ts";
 import type { Pacer } from "./pacer.ts";
 import { firstAtOrAfter, type Stream } from "./stream.ts";
@@ -206,7 +206,7 @@ export class SourcePump {
     }
     const rows = item.rows && Object.fromEntries(
       Object.entries(item.rows).map(([port, given]) => {
-        const columns = this.#columnsOf(port, given, item.schema?.[port]);
+        const columns = this.#columnsOf(given);
         return [port, { ...columns, time: columns.time.map((t) => t + this.#shift) } as Columns];
       }),
     ); // prettier-ignore
@@ -224,13 +224,8 @@ export class SourcePump {
     };
   }
 
-  #columnsOf(port: string, given: SourceColumns, announced: Schema | undefined): Columns {
-    if ("schema" in given && "numRows" in given) {
-      const record = given as import("apache-arrow").RecordBatch;
-      const schema = announced ?? this.#ports.get(port)!.schema ?? fromArrowSchema(record.schema);
-      return fromArrow(record, schema);
-    }
-    return given as Columns;
+  #columnsOf(given: SourceColumns): Columns {
+    return "numRows" in given ? fromArrow(given as import("apache-arrow").RecordBatch) : (given as Columns);
   }
 
   #accept(item: SourceItem): void {
@@ -247,7 +242,7 @@ export class SourcePump {
       this.#renew(this.#ports.get(port)!, schema);
     for (const [port, given] of Object.entries(item.rows ?? {})) {
       const state = this.#ports.get(port)!;
-      const columns = this.#columnsOf(port, given, undefined);
+      const columns = this.#columnsOf(given);
       if (columns.time.length === 0) continue;
       if (!state.schema) this.#renew(state, this.#inferred(port, columns, given));
       const reference = item.references?.[port];
@@ -336,7 +331,10 @@ export class SourcePump {
   }
 
   #faults(faults: readonly Fault[]): void {
-    for (const fault of faults) this.#options.faults.add(fault);
+    for (const fault of faults) {
+      this.#options.faults.add(fault);
+      if (fault.unread) this.error ??= new SourceError(fault.what);
+    }
   }
 
   #now(): bigint {

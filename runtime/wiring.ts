@@ -260,7 +260,7 @@ function sourceConfig(
   if (common.timezone && !isZone(common.timezone)) {
     say(
       [...path, "timezone"],
-      `${common.timezone} is not a time zone; write one such as Europe/Berlin or UTC`,
+      `${common.timezone} is not a time zone; write one such as Europe/Berlin, UTC or UTC+02:00`,
     );
   }
   const start = common.start ? timeOf(common.start, [...path, "start"], say) : undefined;
@@ -270,7 +270,9 @@ function sourceConfig(
   };
 }
 
+/** An IANA name, or an offset such as UTC+02:00. */
 function isZone(timezone: string): boolean {
+  if (/^(UTC|GMT)?[+-]\d{1,2}(:?\d\d)?$/.test(timezone)) return true;
   try {
     Intl.DateTimeFormat("en", { timeZone: timezone });
     return true;

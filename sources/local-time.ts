@@ -92,6 +92,11 @@ export function instantOf(
   );
 }
 
+/** The clock face (ns, read as if it were UTC) that a text such as "2025-10-26T02:30:00.25" shows. */
+export function readFace(text: string): bigint {
+  return BigInt(Date.parse(`${text.slice(0, 19)}Z`)) * 1_000_000n + BigInt(text.slice(20, 29).padEnd(9, "0"));
+}
+
 /** A clock face (ns, read as if it were UTC) as text, to the millisecond: "2025-10-26 02:30:00.000". */
 export function faceText(face: bigint): string {
   return new Date(Number(face / 1_000_000n)).toISOString().slice(0, -1).replace("T", " ");

@@ -16,6 +16,8 @@ export interface Onset {
   readonly time: Ms;
   /** When what raised it began, as far as the operator could estimate; else when it was raised. */
   readonly began: Ms;
+  /** What the pipeline file calls the alarm, or else its stream. */
+  readonly name: string;
   /** What was watched, and its value when it was raised. */
   readonly title: string;
   readonly value: number;
@@ -50,9 +52,13 @@ export class AlarmLog {
 
   /**
    * Takes rows in order; rows that were seen before (a connection that came back) change nothing. True on news.
-   * `origin` is the run's, from which `onset_seconds` counts; NaN while it is not known.
+   * `origin` is the run's, from which `onset_seconds` counts; NaN while it is not known. `name` is the alarm's.
    */
-  take(stream: string, { epoch, row, time, columns, schema }: RowsFrame, origin: Ms): boolean {
+  take(
+    stream: string,
+    { epoch, row, time, columns, schema }: RowsFrame,
+    { origin, name }: { readonly origin: Ms; readonly name: string },
+  ): boolean {
     const at = this.#positions.get(stream) ?? { epoch, row: -1, level: undefined, current: undefined };
     if (epoch < at.epoch) return false;
     if (epoch > at.epoch) Object.assign(at, { epoch, row: -1 });
@@ -76,6 +82,7 @@ export class AlarmLog {
         level,
         time: time[i]!,
         began: beganAt(onsets?.[i], origin) ?? time[i]!,
+        name,
         title: fields["value"] ? titleOf("value", fields["value"]) : stream,
         value: values?.[i] ?? NaN,
         unit: fields["value"]?.unit ?? "",

@@ -63,7 +63,7 @@ export class OpAlarmStrip extends LitElement {
         first
           ? html`<div class="strip">
               <strong><span class="shape" aria-hidden="true">▲</span> ALARM</strong>
-              <span>${first.title}, ${first.stream.replaceAll(".", " ")}</span>
+              <strong>${first.name}</strong>
               <span>${dateAndTime(first.began)}</span>
               <span>${reasonOf(first)}</span>
               ${others.length > 0 ? html`<span>+${others.length}</span>` : ""}
@@ -78,7 +78,7 @@ export class OpAlarmStrip extends LitElement {
 }
 
 function reasonOf({ title, value, unit, statistic, limit, limitUnit, time, began }: Onset): string {
-  const over = `${readableQuantity(statistic, limitUnit)} over the limit of ${readableQuantity(limit, limitUnit)}`;
+  const over = `${statistic === value ? `${title} ` : ""}${readableQuantity(statistic, limitUnit)} over the limit of ${readableQuantity(limit, limitUnit)}`;
   const raised = time === began ? "" : `, raised ${duration(time - began)} later`;
   return statistic === value
     ? `${over}${raised}`

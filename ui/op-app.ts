@@ -19,7 +19,7 @@ import {
   type Panel,
   type Source,
 } from "./panels.ts";
-import { runName, runOrigin } from "./run-name.ts";
+import { alarmName, runName, runOrigin } from "./run-name.ts";
 import { parts, theme } from "./theme.ts";
 import { HOUR, MINUTE, TimeAxis, type View } from "./time-axis.ts";
 import "./op-alarm-strip.ts";
@@ -476,8 +476,10 @@ export class OpApp extends LitElement {
     const request = { stream, columns, from: 0, to: "live", lossless: true } as const;
     const subscription = this.client.subscribe(request, (frame) => {
       if (frame.kind === "gap") this.#alarms.forget(stream);
-      if (frame.kind === "rows" && this.#alarms.take(stream, frame, runOrigin(this.client.manifest)))
-        this.#alarmsChanged();
+      if (frame.kind !== "rows") return;
+      const { manifest } = this.client;
+      const about = { origin: runOrigin(manifest), name: alarmName(manifest, stream) };
+      if (this.#alarms.take(stream, frame, about)) this.#alarmsChanged();
     });
     this.#alarmStreams.set(stream, subscription);
   }

@@ -4,7 +4,7 @@ import { pixelRatio } from "./device-pixels.ts";
 import { NEARBY, type Drawable } from "./frame-loop.ts";
 import type { Page } from "./page.ts";
 import type { CurvePanel } from "./panels.ts";
-import { readableNumber, readableQuantity, readableScale } from "./readable-numbers.ts";
+import { readableQuantity, readableScale, shortNumber } from "./readable-numbers.ts";
 import { momentOf, RowFeed, whenOf, type Row } from "./row-feed.ts";
 import { roundMarks } from "./steady-range.ts";
 import { parts } from "./theme.ts";
@@ -204,14 +204,7 @@ export class OpCurve extends LitElement implements Drawable {
       );
     }
     for (const mark of roundMarks(xs[0] * xScale.factor, xs[1] * xScale.factor, 5)) {
-      write(
-        c,
-        readableNumber(mark, 3).replace(/\.?0+$/, ""),
-        main.x(mark / xScale.factor),
-        box.bottom + 13 * ratio,
-        "center",
-        ratio,
-      );
+      write(c, shortNumber(mark), main.x(mark / xScale.factor), box.bottom + 13 * ratio, "center", ratio);
     }
     write(
       c,
@@ -276,16 +269,7 @@ function frame(
       for (const mark of roundMarks(ys[0] * factor, ys[1] * factor, 4)) {
         c.fillStyle = "#2f343b";
         c.fillRect(box.left, y(mark / factor), box.right - box.left, ratio);
-        write(
-          c,
-          readableNumber(mark, 3)
-            .replace(/(\.\d*?)0+$/, "$1")
-            .replace(/\.$/, ""),
-          box.left - 5 * ratio,
-          y(mark / factor) + 4 * ratio,
-          "right",
-          ratio,
-        );
+        write(c, shortNumber(mark), box.left - 5 * ratio, y(mark / factor) + 4 * ratio, "right", ratio);
       }
     },
   };

@@ -75,17 +75,16 @@ export class OpEventLane extends LitElement implements Drawable {
   override render() {
     return html`
       <span class="name">events</span>
-      <div class="lane" role="list" aria-label="Alarms and watches on the time axis">
+      <div class="lane" role="group" aria-label="Alarms and watches on the time axis">
         ${repeat(
           this.onsets,
           (onset) => `${onset.stream}/${onset.time}/${onset.level}`,
           (onset) =>
             html`<button
-              role="listitem"
               class=${onset.level}
               data-time=${onset.began}
-              title="${onset.level}: ${onset.title}, ${dateAndTime(onset.began)}"
-              aria-label="${onset.level}: ${onset.title}, ${dateAndTime(onset.began)}"
+              title="${onset.level}: ${onset.name}, ${dateAndTime(onset.began)}"
+              aria-label="${onset.level}: ${onset.name}, ${dateAndTime(onset.began)}"
               @click=${() => this.dispatchEvent(new CustomEvent<Onset>("evidence", { detail: onset }))}
             >
               ${onset.level === "alarm" ? "▲" : "◇"}

@@ -4,7 +4,7 @@ import { repeat } from "lit/directives/repeat.js";
 import { doing, doingByCurrent } from "./doing.ts";
 import type { Page } from "./page.ts";
 import type { Choice, Source, Trace } from "./panels.ts";
-import { readableNumber, readableScale } from "./readable-numbers.ts";
+import { readableNumber, readableScale, shortNumber } from "./readable-numbers.ts";
 import { duration } from "./readable-times.ts";
 import { runName } from "./run-name.ts";
 import { parts } from "./theme.ts";
@@ -226,11 +226,7 @@ export class OpHeader extends LitElement {
     const { mode, speed, latency_ms } = connection;
     badge.className = `badge ${mode}`;
     const times =
-      mode === "live"
-        ? ""
-        : Number.isFinite(speed)
-          ? ` ${readableNumber(speed, 3).replace(/\.?0+$/, "")}×`
-          : " at full speed";
+      mode === "live" ? "" : Number.isFinite(speed) ? ` ${shortNumber(speed)}×` : " at full speed";
     setText(badge, `${mode.toUpperCase()}${times}`);
     badge.title = `connected, ${latency_ms.toFixed(0)} ms from the server`;
     setText(recorder, directory ? "● recorded" : "");

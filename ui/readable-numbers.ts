@@ -65,6 +65,13 @@ export function readableNumber(value: number, digits = 4): string {
   return text.replace("-", "−").replace("e+", "e");
 }
 
+/** The same without zeros at its end: marks of an axis, speeds. */
+export function shortNumber(value: number, digits = 3): string {
+  return String(Number(value.toPrecision(digits)))
+    .replace("-", "−")
+    .replace("e+", "e");
+}
+
 /** A value in its stream's unit, with a fitting prefix. */
 export function readableQuantity(value: number, unit: string, digits = 4): string {
   const scale = readableScale(unit, Math.abs(value));

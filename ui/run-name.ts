@@ -6,6 +6,13 @@ const text = (value: unknown): string =>
 const inside = (value: unknown, key: string): unknown =>
   typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
 
+/** What the pipeline file calls the alarm that a stream raises: "gas" of `gas: { when: onset.onset }`. Else the stream's name. */
+export function alarmName(manifest: Readonly<Record<string, unknown>>, stream: string): string {
+  const alarms = inside(manifest["pipeline"], "alarms");
+  const named = Object.entries(typeof alarms === "object" && alarms !== null ? alarms : {});
+  return named.find(([, alarm]) => inside(alarm, "when") === stream)?.[0] ?? stream;
+}
+
 /** The run's origin, from which its seconds count, ms; NaN while it is not known. The manifest has it in ns, as digits. */
 export function runOrigin(manifest: Readonly<Record<string, unknown>>): number {
   const origin = text(manifest["origin"]);

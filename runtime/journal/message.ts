@@ -165,12 +165,7 @@ export function segmentHead(message: Message): SegmentHead {
     derived: own("derived") === "true",
   };
   const references = own("references");
-  const schema = fromArrowSchema(new ArrowSchema(arrow.fields, metadata));
-  const fields: Record<string, Field> = {};
-  for (const { name, metadata: about } of arrow.fields) {
-    if (name !== "time") fields[name] = { ...schema.fields[name]!, unit: about.get("unit") ?? "" };
-  }
-  const restored = { fields, metadata: schema.metadata };
+  const restored = fromArrowSchema(new ArrowSchema(arrow.fields, metadata));
   return references
     ? { ...head, schema: restored, references: JSON.parse(references) }
     : { ...head, schema: restored };

@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { secondsSince } from "../columns.ts";
+import { bucketAt } from "../min-max.ts";
 import type { MinMax } from "../run-view.ts";
 import type { NumericArray } from "../wire/schema.ts";
 import { valuesOf, type ColumnLayout, type Layout } from "./layout.ts";
@@ -27,7 +28,6 @@ const READS_PER_TURN = 200;
 export async function minMax(
   files: StreamFiles,
   levels: Levels,
-  stream: string,
   column: string,
   span: Span,
 ): Promise<MinMax> {
@@ -42,24 +42,13 @@ export async function minMax(
     const epochs = new Map<number, Segment[]>();
     for (const segment of files.segments)
       epochs.set(segment.head.epoch, [...(epochs.get(segment.head.epoch) ?? []), segment]);
-    let known = files.segments.length === 0;
     for (const [epoch, segments] of epochs) {
       const field = segments[0]!.schema.fields[column];
       if (field?.kind !== "scalar" && field?.kind !== "code") continue;
-      known = true;
       const ofEpoch = new Map(
         [...levels].map(([k, { segments }]) => [k, segments.filter(({ head }) => head.epoch === epoch)]),
       );
       await new Walk(segments, ofEpoch, column, tally, columns).cover();
-    }
-    if (!known) {
-      const fields = Object.entries(files.segments[0]!.schema.fields);
-      const names = fields
-        .filter(([, { kind }]) => kind === "scalar" || kind === "code")
-        .map(([name]) => name);
-      throw new RunError(
-        `${stream} has no column ${column} of one number a row; it has ${names.join(", ") || "none"}`,
-      );
     }
   } finally {
     columns.close();
@@ -91,7 +80,7 @@ class Tally {
   bucket(seconds: number): number {
     if (seconds < 0) return -1;
     if (seconds >= this.#seconds) return this.#buckets;
-    return Math.min(this.#buckets - 1, Math.floor((seconds / this.#seconds) * this.#buckets));
+    return Math.min(this.#buckets - 1, bucketAt(Math.round(seconds * 1e9), (this.#seconds * 1e9) / this.#buckets));
   }
 
   has = (bucket: number): boolean => bucket >= 0 && bucket < this.#buckets;

@@ -295,7 +295,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
         files.refresh();
         levels.set(k, files);
       }
-      return minMax(filesOf(stream), levels, stream, column, span);
+      return minMax(filesOf(stream), levels, column, span);
     },
     positions: () => [...positions.values()],
     async drain() {

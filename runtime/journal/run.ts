@@ -115,7 +115,15 @@ export async function openRun(
     read: (stream, range = {}) =>
       readRows(named(stream).files, range, { heartbeats: range.heartbeats ?? false, resolve }),
     minMax: async (stream, column, span) =>
-      minMax(named(stream).files, named(stream).levels, stream, column, span),
+{
+      const { files, levels } = named(stream);
+      const fields = files.segments.flatMap(({ schema }) => Object.entries(schema.fields));
+      const names = [...new Set(fields.filter(([, { kind }]) => kind === "scalar" || kind === "code").map(([name]) => name))];
+      if (fields.length > 0 && !names.includes(column)) {
+        throw new RunError(`${stream} has no column ${column} of one number a row; it has ${names.join(", ") || "none"}`);
+      }
+      return minMax(files, levels, column, span);
+    },
     async verify() {
       const found: Damage[] = [];
       for (const kind of ["streams", "levels"]) {

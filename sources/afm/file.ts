@@ -12,7 +12,7 @@ import { filesOf, isPattern } from "./file-list.ts";
 import {
   APPROACH, looksLikeJpk, openJpk, timeOfHeader, UNKNOWN_SEGMENT, type Calibration, type JpkCurve, type JpkFile,
 } from "./jpk.ts"; // prettier-ignore
-import { zonedTime } from "./zoned-time.ts";
+import { instantOf, readFace, zoneOf } from "../local-time.ts";
 
 const CURVES = {
   height: curve("m", {
@@ -110,7 +110,7 @@ class Reader {
     this.#context = context;
   }
 
-  readonly #zoned = (local: string): bigint => zonedTime(local, this.#context.timezone);
+  readonly #zoned = (local: string): bigint => instantOf(readFace(local), zoneOf(this.#context.timezone));
 
   /** In the order of their first curves' times. One file alone must be readable; of several, the others are read. */
   async *readAll(paths: readonly string[], { alone }: { alone: boolean }): AsyncGenerator<SourceItem> {
@@ -145,7 +145,7 @@ class Reader {
     const known = this.failed.get(path) === error.message;
     this.failed.set(path, error.message);
     if (known) return; // said once, however often it is tried
-    yield { faults: [{ time: await this.#timeFor(path), what: error.message }] };
+    yield { faults: [{ time: await this.#timeFor(path), what: error.message, unread: true }] };
   }
 
   async #startOf(path: string): Promise<bigint> {
@@ -184,7 +184,7 @@ class Reader {
         if (!(error instanceof SourceError)) throw error;
         if (file.kind === "curve") throw error;
         yield {
-          faults: [{ time: this.#lastTime ?? clock, what: `${error.message}; this curve is left out` }],
+          faults: [{ time: this.#lastTime ?? clock, what: `${error.message}; this curve is left out`, unread: true }],
         };
         continue;
       }

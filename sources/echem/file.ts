@@ -69,7 +69,7 @@ async function* rowsOf(path: string, context: SourceContext): AsyncGenerator<Sou
       },
     },
     faults: [
-      ...mpr.problems.map(({ at, what }) => fault(`byte ${at}: ${what}`)),
+      ...mpr.problems.map(({ at, what, unread }) => ({ ...fault(`byte ${at}: ${what}`), ...(unread && { unread }) })),
       ...clock.doubts.map((doubt) => fault(doubt)),
     ],
   };
@@ -107,13 +107,12 @@ async function* rowsOf(path: string, context: SourceContext): AsyncGenerator<Sou
         `${unplaced} of the records ${done} to ${done + rows - 1} have no usable test time and are left out`,
         unplaced,
       );
-    if (problem) report(`byte ${at}, record ${done}: ${problem}`);
+    const lose = (what: string): void =>
+      void faults.push({ ...fault(what, clock.start + nanoseconds(latest_s)), unread: true });
+    if (problem) lose(`byte ${at}, record ${done}: ${problem}`);
     else if (rows < wanted) {
       const missing = mpr.records - done - rows;
-      report(
-        `byte ${at + bytes.length}: the file was cut while it was read; ${missing} records are missing`,
-        missing,
-      );
+      lose(`byte ${at + bytes.length}: the file was cut while it was read; ${missing} records are missing`);
     }
     if (pieces.length === 0 && faults.length) yield { faults };
     for (const [i, { columns: echem, promise_s }] of pieces.entries()) {

@@ -25,6 +25,8 @@ export type ReadAt = (at: number, length: number) => Promise<Uint8Array>;
 export interface Problem {
   readonly at: number;
   readonly what: string;
+  /** Something the file holds could not be read. */
+  readonly unread?: boolean;
 }
 
 export interface Module {
@@ -138,7 +140,7 @@ async function walk(read: ReadAt, size: number, problems: Problem[]): Promise<Mo
     const head = new Body(await read(at, 65));
     if (head.text(0, 6) !== "MODULE".slice(0, Math.min(6, size - at))) {
       const found = `the ${size - at} bytes from here on are not a module`;
-      problems.push({ at, what: `${found}: expected the word MODULE` });
+      problems.push({ at, what: `${found}: expected the word MODULE`, unread: true });
       break;
     }
     const isNew = head.u32(41) === 0xffffffff;
@@ -147,6 +149,7 @@ async function walk(read: ReadAt, size: number, problems: Problem[]): Promise<Mo
       problems.push({
         at: size,
         what: `file ends within a module's header, ${headLength} bytes from byte ${at}`,
+        unread: true,
       });
       break;
     }
@@ -163,6 +166,7 @@ async function walk(read: ReadAt, size: number, problems: Problem[]): Promise<Mo
       problems.push({
         at: size,
         what: `file ends ${length - available} bytes before its module "${name}" does, at byte ${start + length}`,
+        unread: true,
       });
     }
     at = start + length;
@@ -228,6 +232,7 @@ async function readTable(read: ReadAt, data: Module, about: About, problems: Pro
     problems.push({
       at: data.start,
       what: `"VMP data" says ${stored} records, its length holds ${holds}; read are the ${records} that both have`,
+      unread: true,
     });
   }
   if (records < stored && data.available < data.length) {
@@ -235,6 +240,7 @@ async function readTable(read: ReadAt, data: Module, about: About, problems: Pro
     problems.push({
       at,
       what: `record ${records} of ${stored} is not whole; the ${stored - records} from here on are missing`,
+      unread: true,
     });
   }
   return { ids, columns, recordLength, firstRecord, records };

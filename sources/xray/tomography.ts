@@ -89,7 +89,7 @@ async function* framesOf(config: Config, context: SourceContext): AsyncGenerator
         // Somewhere in this piece is a broken chunk: what can be read around it is read.
         for (let i = from; i < to; i++) {
           yield await item(i, i + 1).catch((cause: SourceError) => ({
-            faults: [{ time: clock.time[row + i]!, what: cause.message }],
+            faults: [{ time: clock.time[row + i]!, what: cause.message, unread: true }],
           }));
         }
       }

@@ -219,6 +219,7 @@ export class FakeClient implements Client {
     name: "li-symmetric",
     directory: "runs/2026-11-22T10-15-00_li-symmetric",
     experiment: { cell: "cell 7" },
+    pipeline: { alarms: { gas: { when: "onset.gas" } } },
   };
   now: Ms;
   /** Requests so far, for tests. */

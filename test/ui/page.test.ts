@@ -185,7 +185,7 @@ test("an alarm pushes the page down, is named in the tab, and leads to its evide
   await page.evaluate(() => window.fake.advance(10 * 60_000));
   await expect
     .poll(() => textOf(page, "op-alarm-strip"))
-    .toMatch(/▲ ALARM\s+score, onset gas\s+[^]*over the limit of 5\.000/);
+    .toMatch(/▲ ALARM\s+gas\s+[^]*score 5\.\d+ over the limit of 5\.000/);
   expect(await top()).toBeGreaterThan(quiet + 30);
   expect(await page.title()).toBe("(1) ▲ cell 7");
   expect(await page.locator("op-event-lane .alarm").count()).toBeGreaterThan(0);

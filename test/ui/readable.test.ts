@@ -5,6 +5,7 @@ import {
   readableQuantity,
   readableUnit,
   roundLength,
+  shortNumber,
 } from "../../ui/readable-numbers.ts";
 import { duration, timeLabels, timeOfDay } from "../../ui/readable-times.ts";
 
@@ -27,6 +28,17 @@ describe("numbers", () => {
     expect(["Cel", "deg", "Ohm", "A.h", "um", "m2", "s-1", "1", "{count}"].map(readableUnit)).toEqual(
       ["°C", "°", "Ω", "Ah", "µm", "m²", "s⁻¹", "", "count"],
     ); // prettier-ignore
+  });
+
+  test("marks and speeds lose the zeros behind the point and no others", () => {
+    expect([240, 100, -20, 0.5, 1.25, 60].map((n) => shortNumber(n))).toEqual([
+      "240",
+      "100",
+      "−20",
+      "0.5",
+      "1.25",
+      "60",
+    ]);
   });
 
   test("very large and very small numbers keep their digits", () => {

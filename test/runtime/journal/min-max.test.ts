@@ -46,7 +46,7 @@ function bruteForce(
     if (time[i]! < from || time[i]! >= to || Number.isNaN(values[i])) continue;
     const b = Math.min(
       buckets - 1,
-      Math.floor((Number(time[i]! - from) / 1e9 / (Number(to - from) / 1e9)) * buckets),
+      Number(((time[i]! - from) * BigInt(buckets)) / (to - from)),
     );
     min[b] = count[b] ? Math.min(min[b]!, values[i]!) : values[i]!;
     max[b] = count[b] ? Math.max(max[b]!, values[i]!) : values[i]!;

@@ -8,7 +8,6 @@ import { afterAll, describe, expect, test } from "vitest";
 import { readConfig } from "../../../runtime/config.ts";
 import type { SourceItem } from "../../../runtime/index.ts";
 import { afmFile } from "../../../sources/afm/file.ts";
-import { zonedTime } from "../../../sources/afm/zoned-time.ts";
 import { height_m, makeJpk, measured_m, volts, type MadeCurve, type MadeFile } from "./make-jpk.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "operando afm ä-"));
@@ -381,16 +380,6 @@ test("claims what is JPK's by its entries, whatever its name", () => {
   expect(claims(new Uint8Array(0), "a.jpk-force")).toBe(false);
 });
 
-test("a time without a zone is read in the run's, and refused where clocks were changed", () => {
-  expect(zonedTime("2024-07-01T12:00:00.25", "Europe/Berlin")).toBe(
-    BigInt(Date.parse("2024-07-01T10:00:00.250Z")) * 1_000_000n,
-  );
-  expect(zonedTime("2024-12-01T12:00:00", "Europe/Berlin")).toBe(
-    BigInt(Date.parse("2024-12-01T11:00:00Z")) * 1_000_000n,
-  );
-  expect(() => zonedTime("2024-10-27T02:30:00", "Europe/Berlin")).toThrow(/comes twice in Europe\/Berlin/);
-  expect(() => zonedTime("2024-03-31T02:30:00", "Europe/Berlin")).toThrow(/does not exist/);
-});
 
 const shared = fileURLToPath(new URL("../../../../shared/data/afm/", import.meta.url));
 describe.runIf(existsSync(shared))("files of real instruments", () => {

@@ -18,10 +18,19 @@ export interface Member {
 /** A folder with a space and an umlaut in its name, as users have them. */
 export const folder = (): string => mkdtempSync(join(tmpdir(), "röntgen daten "));
 
-/** Writes datasets by path, making groups on the way; `groups` gives groups their NX_class, `links` are soft. */
+interface Layout {
+  /** NX_class of groups. */
+  readonly groups?: Record<string, string>;
+  /** Soft links to a path of the file. */
+  readonly links?: Record<string, string>;
+  /** Links into another file. */
+  readonly elsewhere?: Record<string, [file: string, path: string]>;
+}
+
+/** Writes datasets by path, making groups on the way. */
 export async function writeHdf5(
   path: string, members: Record<string, Member>,
-  { groups = {}, links = {} }: { groups?: Record<string, string>; links?: Record<string, string> } = {},
+  { groups = {}, links = {}, elsewhere = {} }: Layout = {},
 ): Promise<string> {
   await ready;
   const file = new File(path, "w");
@@ -44,6 +53,10 @@ export async function writeHdf5(
   for (const [at, target] of Object.entries(links)) {
     const cut = at.lastIndexOf("/");
     group(at.slice(0, cut)).create_soft_link(target, at.slice(cut + 1));
+  }
+  for (const [at, [other, target]] of Object.entries(elsewhere)) {
+    const cut = at.lastIndexOf("/");
+    group(at.slice(0, cut)).create_external_link(other, target, at.slice(cut + 1));
   }
   file.flush();
   file.close();

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { concat, type Columns } from "../../../runtime/columns.ts";
@@ -173,6 +173,23 @@ describe("NeXus NXtomo", () => {
     });
     await expect(readAll(broken)).rejects.toThrow(
       /camera\/data is a link to .*camera\/raw, which is not in the file/,
+    );
+  });
+
+  test("frames in another file are read there; where it is missing, it is named", async () => {
+    const raw = await write({ "/raw": nxtomo()["/scan1/tomo/hutch/camera/data"]! });
+    const members = without(nxtomo(), "/scan1/tomo/hutch/camera/data");
+    const at = "/scan1/tomo/hutch/camera/data";
+    const path = await write(members, {
+      groups: NXTOMO_GROUPS,
+      elsewhere: { [at]: [basename(raw), "/raw"] },
+    });
+    const { columns, items } = await readAll(path);
+    expect(columns.data).toEqual(frames(0, 7));
+    expect(await readFrame(items[1]!.references!["frames"]!)).toEqual(frames(0, 1));
+    const lost = await write(members, { groups: NXTOMO_GROUPS, elsewhere: { [at]: ["gone.h5", "/raw"] } });
+    await expect(readAll(lost)).rejects.toThrow(
+      /camera\/data lies in the file gone.h5 \(\/raw\), which is not beside it/,
     );
   });
 
