@@ -103,9 +103,6 @@ export async function sourceFor(path: string): Promise<AnySource> {
   );
 }
 
-/** Some faults are doubts, such as a start time that had to be guessed. These say that something could not be read. */
-const LOST = /\bbyte \d|\bleft out\b|\bmissing\b|\bcut (short|off)\b/;
-
 interface Part {
   readonly name: string;
   readonly schema: Schema;
@@ -126,6 +123,7 @@ async function inspectFile(path: string): Promise<{ report: Report; damaged?: st
   }
   const parts: Part[] = [];
   const warnings: string[] = [];
+  const lost: string[] = [];
   let broken: Error | undefined;
   const take = (item: SourceItem): void => {
     for (const [port, schema] of Object.entries(item.schema ?? {})) {
@@ -151,10 +149,11 @@ async function inspectFile(path: string): Promise<{ report: Report; damaged?: st
         if (part.last === undefined || time > part.last) part.last = time;
       }
     }
-    for (const { time, what, count = 1 } of item.faults ?? []) {
-      warnings.push(
-        `${what}${count > 1 ? ` (${count} times)` : ""}${time > 0n ? `, at ${formatTime(time)}` : ""}`,
-      );
+    for (const { time, what, count = 1, unread } of item.faults ?? []) {
+      const times = count > 1 ? ` (${count} times)` : "";
+      const said = `${what}${times}${time > 0n ? `, at ${formatTime(time)}` : ""}`;
+      warnings.push(said);
+      if (unread) lost.push(said);
     }
   };
   try {
@@ -184,7 +183,6 @@ async function inspectFile(path: string): Promise<{ report: Report; damaged?: st
     warnings: [...new Set(warnings)],
   };
   if (broken) return { report, damaged: broken.message };
-  const lost = report.warnings.filter((warning) => LOST.test(warning));
   if (lost.length > 0)
     return { report, damaged: `not all of it could be read: ${lost.slice(0, 3).join("; ")}` };
   return { report };

@@ -44,7 +44,9 @@ const ARROWS: Record<Folder, (of: string, from: string) => boolean> = {
   sinks: (of) => of === DOOR || of.startsWith("sinks/"),
   ui: (of) => of.startsWith("runtime/wire/") || of.startsWith("ui/"),
   cli: (of) =>
-    of.startsWith("cli/") || /^(sources|operators|sinks|bench)\/index\.ts$/.test(of) || of.startsWith("runtime/"),
+    of.startsWith("cli/") ||
+    /^(sources|operators|sinks|bench)\/index\.ts$/.test(of) ||
+    of.startsWith("runtime/"),
 };
 
 /** Whether a file of a folder may import this package or module of Node. */

@@ -131,7 +131,7 @@ export class OpHeader extends LitElement {
       }
       @media (max-width: 1280px) {
         .sources {
-          flex-basis: 100%;
+          flex-basis: calc(100% - 120px);
         }
       }
     `,

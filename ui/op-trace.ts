@@ -66,7 +66,7 @@ export class OpTrace extends LitElement implements Drawable {
         align-self: center;
         background: var(--hue);
       }
-      .reading.limit::before {
+      .reading.dashed::before {
         background: linear-gradient(90deg, var(--hue) 40%, transparent 40% 60%, var(--hue) 60%);
       }
       .reading span:last-child {
@@ -131,7 +131,10 @@ export class OpTrace extends LitElement implements Drawable {
       <header>
         ${traces.map(
           (trace) =>
-            html`<span class="reading ${trace.limit ? "limit" : ""}" style="--hue: ${trace.hue}">
+            html`<span
+              class="reading ${trace.limit || trace.provisional ? "dashed" : ""}"
+              style="--hue: ${trace.hue}"
+            >
               <span>${trace.title}</span><span class="value"></span>
             </span>`,
         )}
@@ -423,7 +426,7 @@ export class OpTrace extends LitElement implements Drawable {
         {
           column: trace.column,
           hue: trace.hue,
-          dashed: trace.limit === true,
+          dashed: trace.limit === true || trace.provisional === true,
           error: trace.error,
           spread: trace.spread,
           band: trace.band,

@@ -22,8 +22,9 @@ export interface Trace {
   /** Of the single values about this one, such as the median absolute deviation. */
   readonly spread?: string;
   readonly band?: readonly [low: string, high: string];
-  /** A limit is drawn as a dashed line. */
+  /** A limit is drawn as a dashed line, and so is what may still change. */
   readonly limit?: boolean;
+  readonly provisional?: boolean;
 }
 
 export interface Panel {
@@ -193,7 +194,10 @@ export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
     const { fields } = entry.schema;
     Object.entries(fields).forEach(([column, field], place) => {
       if (field.kind !== "scalar" || isAccessory(column, fields)) return;
-      const made = trace(entry.stream, fields, column);
+      const made = {
+        ...trace(entry.stream, fields, column),
+        ...(entry.provisional && { provisional: true }),
+      };
       candidates.push({ entry, trace: made, worth: worth(entry, made, place) });
     });
   }

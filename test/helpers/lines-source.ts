@@ -25,7 +25,11 @@ export const lines = defineSource({
       if (row === "tear") throw new SourceError(`${path}: byte 99: the file ends within a row`);
       if (row === "doubt") yield { faults: [{ time: 3n, what: `${path}: the clock was set by hand` }] };
       else if (row === "broken")
-        yield { faults: [{ time: 4n, what: `${path}: byte 12: no number; the row is left out`, count: 2 }] };
+        yield {
+          faults: [
+            { time: 4n, what: `${path}: byte 12: no number; the row is left out`, count: 2, unread: true },
+          ],
+        };
       else if (row === "image")
         yield {
           schema: {
