@@ -19,7 +19,8 @@ export class HealthMeter {
     late: (stream: string) => number,
   ): StreamHealth[] {
     const now = performance.now();
-    const all = [...streams].filter((stream) => stream.schema);
+    // `health` goes by the clock, all others by event time.
+    const all = [...streams].filter((stream) => stream.schema && stream.name !== "health");
     let newest = BEGIN_OF_TIME;
     for (const { lastTime } of all.map((stream) => stream.info()!))
       if (lastTime !== undefined && lastTime > newest) newest = lastTime;

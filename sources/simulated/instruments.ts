@@ -17,8 +17,8 @@ export const PORTS = {
     test_time_second: scalar("s"),
     voltage_volt: scalar("V"),
     current_ampere: scalar("A"),
-    cycle_count: scalar("1"),
-    step_count: scalar("1"),
+    cycle_count: code(),
+    step_count: code(),
   },
   curves: {
     height: curve("m", { type: "f32" }),
