@@ -179,8 +179,8 @@ export function readConfig<C extends Options>(
 /** "is not known; did you mean …? Allowed: …" */
 export function unknownName(name: string, allowed: readonly string[]): string {
   const near = nearest(name, allowed);
-  return `${name} is not known${near ? `; did you mean ${near}?` : ""}` +
-    (allowed.length ? ` Allowed: ${allowed.join(", ")}` : " (nothing is allowed here)"); // prettier-ignore
+  return `${name} is not known${near ? `; did you mean ${near}?` : "."}` +
+    (allowed.length ? ` Allowed: ${allowed.join(", ")}` : " Nothing is allowed here"); // prettier-ignore
 }
 
 /** The name that a typing mistake most likely meant, if one is near. */

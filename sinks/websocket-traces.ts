@@ -6,7 +6,6 @@ import {
   BEGIN_OF_TIME, bucketOf, bucketWidth, encodeBlock, END_OF_TIME, ENCODING, FLAG, KIND,
   type BucketColumn, type MinMax, type RunView, type Schema, type StreamInfo,
 } from "../runtime/index.ts"; // prettier-ignore
-import { Subscription as Subscriptions } from "rxjs";
 import { selected, Subscription } from "./websocket-subscription.ts";
 import type { TraceView, Viewer } from "./websocket-views.ts";
 
@@ -103,12 +102,12 @@ export class TraceSubscription extends Subscription implements Viewer {
   /** Waits for rows, since without them there is no telling where buckets should lie. */
   async #firstRows({ stream }: StreamInfo): Promise<StreamInfo> {
     const { run } = this.shared;
-    const waiting = new Subscriptions();
-    await new Promise<void>((resolve) => {
-      waiting.add(run.tail(stream).subscribe(({ columns }) => columns.time.length > 0 && resolve()));
-      this.abort.signal.addEventListener("abort", () => resolve());
-    });
-    waiting.unsubscribe();
+    let rowsCame!: () => void;
+    const came = new Promise<void>((resolve) => (rowsCame = resolve));
+    const tail = run.tail(stream).subscribe(({ columns }) => columns.time.length > 0 && rowsCame());
+    this.abort.signal.addEventListener("abort", rowsCame);
+    await came;
+    tail.unsubscribe();
     return newestInfo(run, stream);
   }
 

@@ -287,7 +287,7 @@ export class OpApp extends LitElement {
             }
           </div>
           ${repeat(choice.scores, panelKey, (panel) => this.#trace(page, panel, true))}
-          ${this.simulated ? html`<div class="own">Now your own file: <code>operando open FILE</code></div>` : ""}
+          ${this.simulated ? html`<div class="own">Now your own files: <code>operando inspect FILE</code>, then <code>operando run examples/real-cell.yaml</code></div>` : ""}
         </section>
       </main>
       ${this.sheet === "health" ? html`<op-streams class="sheet" .page=${page}></op-streams>` : ""}
