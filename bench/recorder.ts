@@ -8,19 +8,7 @@ import { makeBatch } from "../runtime/batch.ts";
 import type { Columns } from "../runtime/columns.ts";
 import { createRecorder } from "../runtime/journal/index.ts";
 import { scalar, type Schema } from "../runtime/wire/schema.ts";
-
-export interface Measured {
-  readonly name: string;
-  /** Median of `n` runs. */
-  readonly value: number;
-  readonly unit: string;
-  /** What it is held against, and the ratio of the two. */
-  readonly baseline?: number;
-  readonly ratio?: number;
-  readonly n: number;
-  /** Slowest and fastest run. */
-  readonly spread: readonly [number, number];
-}
+import { measured, type Measured } from "./measure.ts";
 
 const COLUMNS = 9;
 const ROWS = 1024;
@@ -81,8 +69,6 @@ function writeOnce(path: string): number {
   return (performance.now() - began) / 1000;
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
-
 export async function benchRecorder(): Promise<Measured[]> {
   const folder = mkdtempSync(join(tmpdir(), "operando-bench-"));
   const batches = batchesOf();
@@ -102,32 +88,14 @@ export async function benchRecorder(): Promise<Measured[]> {
     rmSync(folder, { recursive: true, force: true });
   }
   const rows = BATCHES * ROWS;
-  const speed = (took: readonly number[], amount: number): Pick<Measured, "value" | "n" | "spread"> => {
-    const speeds = took.map((s) => amount / s);
-    return { value: median(speeds), n: speeds.length, spread: [Math.min(...speeds), Math.max(...speeds)] };
-  };
   const megabytes = (rows * ROW_BYTES) / 1e6;
-  const disk = speed(seconds.disk, megabytes);
-  const held = (measured: Pick<Measured, "value" | "n" | "spread">): Omit<Measured, "name" | "unit"> => ({
-    ...measured, baseline: disk.value, ratio: measured.value / disk.value,
-  }); // prettier-ignore
+  const speeds = (kind: keyof typeof seconds, amount: number): number[] => seconds[kind].map((s) => amount / s);
+  const disk = speeds("disk", megabytes);
   return [
-    {
-      name: "recorder, source stream, 9 columns x 1,024 rows",
-      unit: "rows/s",
-      ...speed(seconds.source, rows),
-    },
-    {
-      name: "recorder, source stream, beside the disk",
-      unit: "MB/s",
-      ...held(speed(seconds.source, megabytes)),
-    },
-    { name: "recorder, derived stream, cut anew", unit: "rows/s", ...speed(seconds.derived, rows) },
-    {
-      name: "recorder, derived stream, beside the disk",
-      unit: "MB/s",
-      ...held(speed(seconds.derived, megabytes)),
-    },
-    { name: "disk, sequential write and fdatasync", unit: "MB/s", ...disk },
+    measured("recorder, source stream, 9 columns x 1,024 rows", "rows/s", speeds("source", rows), { aim: 2e6 }),
+    measured("recorder, source stream, beside the disk", "MB/s", speeds("source", megabytes), { baseline: disk, aim: 150 }),
+    measured("recorder, derived stream, cut anew", "rows/s", speeds("derived", rows), { aim: 2e6 }),
+    measured("recorder, derived stream, beside the disk", "MB/s", speeds("derived", megabytes), { baseline: disk, aim: 150 }),
+    measured("disk, sequential write and fdatasync", "MB/s", disk),
   ];
 }

@@ -15,7 +15,7 @@ export function addCheck(program: Command): void {
       collect,
       [],
     )
-    .action(async (file: string, { set }: { set: string[] }) => {
+    .action(async (file: string, { set = [] }: { set?: string[] }) => {
       const { plan } = await loadPipeline(file, set, registry);
       const counts = [
         counted(plan.sources.length, "source"), counted(plan.operators.length, "operator"),
@@ -26,4 +26,4 @@ export function addCheck(program: Command): void {
 }
 
 /** For options that may be given several times. */
-export const collect = (value: string, before: string[]): string[] => [...before, value];
+export const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];

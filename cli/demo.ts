@@ -12,7 +12,7 @@ interface Given {
   speed: number;
   scenario?: string;
   seed?: string;
-  set: string[];
+  set?: string[];
   out?: string;
 }
 
@@ -25,9 +25,9 @@ export function addDemo(program: Command): void {
     .option("--speed <n>", "event time per time of the clock, or max", readSpeed, 60)
     .option("--scenario <name>", "what happens to the cell; operando list simulated/cell says which")
     .option("--seed <n>", "another seed gives another cell")
-    .option("--set <node.option=value>", "changes one value of examples/first-light.yaml", collect, [])
+    .option("--set <node.option=value>", "changes one value of examples/first-light.yaml", collect)
     .option("--out <dir>", "records into this directory, in place of a new one in runs/")
-    .action(async ({ port, speed, scenario, seed, set, out }: Given) => {
+    .action(async ({ port, speed, scenario, seed, set = [], out }: Given) => {
       const changes = [
         `view.port=${port}`,
         ...(scenario === undefined ? [] : [`cell.scenario=${scenario}`]),

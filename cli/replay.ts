@@ -13,7 +13,7 @@ import { carryOut } from "./start-run.ts";
 interface Given {
   speed: number;
   with?: string;
-  set: string[];
+  set?: string[];
   out?: string;
   headless: boolean;
 }
@@ -26,10 +26,10 @@ export function addReplay(program: Command): void {
     .argument("<run>", "directory of a recorded run")
     .option("--speed <n>", "event time per time of the clock, or max", readSpeed, 1)
     .option("--with <pipeline>", "takes operators, alarms and sinks from this file; sources keep their recorded names")
-    .option("--set <node.option=value>", "with --with: changes one value of that file", collect, [])
+    .option("--set <node.option=value>", "with --with: changes one value of that file", collect)
     .option("--out <dir>", "records what is derived into this directory")
     .option("--headless", "opens no view and ends with the recording", false)
-    .action(async (directory: string, { speed, with: pipeline, set, out, headless }: Given) => {
+    .action(async (directory: string, { speed, with: pipeline, set = [], out, headless }: Given) => {
       const recording = await openRun(directory, { repair: true, resolve: readFrame }).catch((error: Error) => {
         throw new CommandError(error.message, FAILED, { cause: error });
       });

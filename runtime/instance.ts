@@ -5,7 +5,7 @@
 import { noRows } from "./arrow.ts";
 import { END_OF_TIME } from "./batch.ts";
 import {
-  concat, fits, isList, makeArray, secondsBefore, secondsSince, timeAt, timeOrder, typeOf, widen, widthOf,
+  concat, fits, isList, secondsBefore, secondsSince, timeAt, timeOrder, typeOf, widen, widthOf,
   type Columns, type ListColumn,
 } from "./columns.ts"; // prettier-ignore
 import type { AnyOperator, Fault, Inputs, OperatorInstance, Out, Ports } from "./define.ts";
@@ -141,23 +141,17 @@ export function startOperator(
 
 /** Rows of one port as a step sees them: columns by name in the types it asked for, `at(i)`, `seconds` made if read. */
 class RowView {
-  readonly #schema: Schema;
-  readonly #wanted: Fields;
-  readonly #origin: bigint;
   readonly #none: object;
   readonly #conversions: [name: string, type: Field["type"]][] = [];
   readonly #prototype: object;
 
   constructor(schema: Schema, wanted: Fields, origin: bigint) {
-    this.#schema = schema;
-    this.#wanted = wanted;
-    this.#origin = origin;
     for (const name in wanted) {
       const given = schema.fields[name];
       const type = wanted[name]!.type;
       if (given && given.kind !== "label" && given.type !== type) this.#conversions.push([name, type]);
     }
-    this.#prototype = rowsPrototype(schema.fields, wanted, origin);
+    this.#prototype = rowsPrototype(schema.fields, origin);
     this.#none = this.#build(noRows(schema.fields));
   }
 
@@ -180,7 +174,7 @@ interface RowsLike {
 }
 
 /** What all rows of a port share: length, at(i), and `seconds`, computed once per batch where it is read. */
-function rowsPrototype(fields: Fields, wanted: Fields, origin: bigint): object {
+function rowsPrototype(fields: Fields, origin: bigint): object {
   const names = Object.keys(fields);
   const getters = names.map((name): [string, (rows: RowsLike, i: number) => unknown] => {
     const field = fields[name]!;
@@ -196,7 +190,6 @@ function rowsPrototype(fields: Fields, wanted: Fields, origin: bigint): object {
     }
     return [name, (rows, i) => (rows[name] as NumericArray)[i]];
   });
-  void wanted;
   return {
     get length() {
       return (this as unknown as RowsLike).time.length;
