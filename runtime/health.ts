@@ -43,7 +43,7 @@ export class HealthMeter {
         stream: stream.name,
         rate_per_s: counted.rate,
         lag_s: behind,
-        gaps: stream.epoch,
+        gaps: stream.gaps,
         drops: [...stream.readers].reduce(
           (n, reader) => n + ((reader as { spills?: number }).spills ?? 0),
           0,

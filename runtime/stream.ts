@@ -6,6 +6,7 @@ import { Subject } from "rxjs";
 import { noRows } from "./arrow.ts";
 import { BEGIN_OF_TIME, END_OF_TIME, makeBatch, type Batch, type StreamState } from "./batch.ts";
 import { byteSize, slice, type Columns } from "./columns.ts";
+import { GapCounter } from "./gap-counter.ts";
 import type { FrameReference } from "./define.ts";
 import type { ReadRange, StreamInfo } from "./run-view.ts";
 import type { Schema } from "./wire/schema.ts";
@@ -56,6 +57,7 @@ export class Stream {
     state: "active",
     watermark: BEGIN_OF_TIME,
   };
+  readonly #gaps = new GapCounter();
   /** Rows over all epochs, for rates. */
   totalRows = 0;
 
@@ -81,6 +83,11 @@ export class Stream {
   }
   get state(): StreamState {
     return this.#state;
+  }
+
+  /** Of a source's stream: intervals without rows, well beyond the usual one. */
+  get gaps(): number {
+    return this.#gaps.count;
   }
 
   get full(): boolean {
@@ -112,6 +119,7 @@ export class Stream {
     const { time } = columns;
     this.#firstTime ??= time[0]!;
     this.#lastTime = time[time.length - 1]!;
+    if (!this.derived) this.#gaps.add(time);
     if (watermark > this.#watermark) this.#watermark = watermark;
     const woke = this.#state === "idle";
     if (woke) this.#state = "active";

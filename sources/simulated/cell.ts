@@ -34,7 +34,8 @@ const MAIN_EVENT: Partial<Record<ScenarioName, EventName>> = {
  */
 export const simulatedCell = defineSource({
   name: "simulated/cell",
-  doc: "a cell with all instruments, from one hidden state whose truth is known",
+  closed: true,
+  doc: "A cell with all instruments, from one hidden state whose truth is known",
   output: PORTS,
   config: {
     scenario: choice(SCENARIO_NAMES, "healthy", {

@@ -19,6 +19,22 @@ export const item = (times: number[], values = times): SourceItem => ({
   rows: { values: { time: BigInt64Array.from(times, (t) => BigInt(t) * S), value: Float64Array.from(values) } },
 });
 
+/** Hands rows on, and reports each whose value is a multiple of three. */
+export const picky = defineOperator({
+  name: "test/picky",
+  input: { values: { value: scalar("V") } },
+  output: { values: { value: scalar("V") } },
+  config: {},
+  start: () => ({
+    step({ values }, out) {
+      out.values.put({ time: values.time, value: values.value });
+      for (let i = 0; i < values.length; i++) {
+        if (values.value[i]! % 3 === 0) out.fault(values.time[i]!, `${values.value[i]} is a multiple of three`);
+      }
+    },
+  }),
+});
+
 export const doubled = defineOperator({
   name: "test/doubled",
   input: { values: { value: scalar("V") } },

@@ -7,7 +7,7 @@ import { scalar } from "../../runtime/index.ts";
 import { createRecorder, openRun, writeManifest } from "../../runtime/journal/index.ts";
 import { Run } from "../../runtime/run.ts";
 import { plan } from "../helpers/graph.ts";
-import { doubled, interleaved, item, played, script, summed } from "../helpers/small-operators.ts";
+import { doubled, interleaved, item, picky, played, S, script, summed } from "../helpers/small-operators.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "operando-replay-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -16,11 +16,13 @@ const pipeline = plan({
   sources: { one: { use: played, script: "one" }, two: { use: played, script: "two" } },
   operators: {
     twice: { use: doubled, from: "one.values" },
+    picky: { use: picky, from: "two.values" },
+    choosy: { use: picky, from: "twice.values" },
     sum: { use: summed, from: "twice.values" },
     both: { use: interleaved, from: { left: "sum.sums", right: "two.values" } },
   },
 });
-const DERIVED = ["twice.values", "sum.sums", "both.rows", "faults", "alarms"];
+const DERIVED = ["twice.values", "picky.values", "choosy.values", "sum.sums", "both.rows", "faults", "alarms"];
 
 let count = 0;
 async function record(from?: string): Promise<string> {
@@ -58,10 +60,11 @@ test("segments and indexes of a replay, and of a run that was cut otherwise, are
     fc.asyncProperty(
       fc.tuple(times, times).chain(([a, b]) => fc.tuple(fc.constant(a), fc.constant(b), cuts(a.length), cuts(b.length))),
       async ([a, b, cutsA, cutsB]) => {
-        const pieces = (list: number[], at: number[]) => [header, ...at.slice(1).map((to, i) => item(list.slice(at[i], to), list.slice(at[i], to).map(Math.sqrt)))];
-        Object.assign(script, { one: pieces(a, cutsA), two: pieces(b, cutsB) });
+        const pieces = (list: number[], at: number[]) => [header, ...at.slice(1).map((to, i) => item(list.slice(at[i], to), list.slice(at[i], to)))];
+        const broken = { faults: [{ time: BigInt(a.at(-1)! + 10) * S, what: "the file is cut short" }] };
+        Object.assign(script, { one: [...pieces(a, cutsA), broken], two: pieces(b, cutsB) });
         const live = await record();
-        Object.assign(script, { one: pieces(a, [0, a.length]), two: pieces(b, [0, b.length]) });
+        Object.assign(script, { one: [...pieces(a, [0, a.length]), broken], two: pieces(b, [0, b.length]) });
         const whole = await record();
         const files = derived(live);
         expect(Object.keys(files).length).toBeGreaterThan(8);
