@@ -70,7 +70,7 @@ export function typeOf(array: NumericArray): Numeric {
   return TYPE_OF.get(array.constructor)!;
 }
 
-export const isList = (column: Column): column is ListColumn => !Array.isArray(column) && "offsets" in column;
+export const isList = (column: Column): column is ListColumn => !ArrayBuffer.isView(column) && !Array.isArray(column);
 const isText = (column: Column): column is readonly string[] => Array.isArray(column);
 
 /** Values that one row of a column holds: 1, or the size of an image. */
@@ -101,13 +101,14 @@ export function byteSize(columns: Columns): number {
   let bytes = 0;
   for (const name in columns) {
     const column = columns[name]!;
-    if (isText(column)) for (const text of column) bytes += 2 * text.length + 16;
+    if (ArrayBuffer.isView(column)) bytes += column.byteLength;
+    else if (isText(column)) for (const text of column) bytes += 2 * text.length + 16;
     else if (isList(column)) {
       const n = column.offsets.length - 1;
       bytes +=
         column.offsets.byteLength +
         (column.offsets[n]! - column.offsets[0]!) * column.values.BYTES_PER_ELEMENT;
-    } else bytes += column.byteLength;
+    }
   }
   return bytes;
 }

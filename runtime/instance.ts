@@ -245,6 +245,8 @@ class Writer {
     for (const name of this.#names) {
       const column = columns[name];
       const field = this.#fields[name]!;
+      // Nearly all columns, nearly always: numbers of the declared type, one a row.
+      if (field.kind !== "image" && ArrayBuffer.isView(column) && column.length === length && typeOf(column) === field.type) continue;
       if (column === undefined) throw new TypeError(`${this.#port}: no column ${name}`);
       const rows = Array.isArray(column) ? column.length
         : isList(column) ? column.offsets.length - 1

@@ -61,7 +61,7 @@ export class Stream {
   /** Rows over all epochs, for rates. */
   totalRows = 0;
 
-  constructor({ name, derived, provisional = false, store, ringBytes = 4 << 20 }: StreamOptions) {
+  constructor({ name, derived, provisional = false, store, ringBytes = 1 << 20 }: StreamOptions) {
     this.name = name;
     this.derived = derived;
     this.provisional = provisional;
