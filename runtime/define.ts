@@ -160,8 +160,12 @@ export interface SourceDefinition<O extends Ports = Ports, C extends Options = O
   readonly kind: "source";
   readonly name: string;
   readonly doc?: string;
-  /** The columns that every stream of it has; a file may bring more. */
-  readonly output: O;
+  /**
+   * The columns that every stream of it has; a file may bring more. As a function where they depend on the options:
+   * it looks, reads no rows, and throws an Error with a sentence where there is nothing to look at. Relative paths
+   * are relative to `directory`, as when it is opened.
+   */
+  readonly output: O | ((config: ConfigOf<C>, directory: string) => O);
   /** True where its streams hold just the declared columns. */
   readonly closed?: boolean;
   readonly config: C;

@@ -49,7 +49,7 @@ export type { MinMax, ReadRange, RunView, StreamInfo } from "./run-view.ts";
 export {
   commonSourceOptions, wire,
   type AlarmSpec, type CommonSourceOptions, type NodeSpec, type OperatorSpec, type PipelineSpec, type Plan, type PlannedAlarm,
-  type PlannedOperator, type PlannedSink, type PlannedSource, type Problem,
+  type PlannedOperator, type PlannedSink, type PlannedSource, type Problem, type Surroundings,
 } from "./wiring.ts"; // prettier-ignore
 
 // The wire
@@ -64,6 +64,9 @@ export {
   bucketOf, BucketRing, bucketWidth, decodeBlock, encodeBlock, type BucketBlock, type BucketColumn,
 } from "./wire/buckets.ts"; // prettier-ignore
 export { columnsOf, fromArrowMessages, toArrowMessages, type ArrowMessages } from "./wire/arrow-messages.ts";
+
+// Recorded runs
+export { openRun, recordedPorts, RunError, type RecordedRun } from "./journal/index.ts";
 
 // Running
 export { Run, type Outcome, type Recording, type RunOptions, type RunRecorder } from "./run.ts";

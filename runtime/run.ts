@@ -253,7 +253,7 @@ export class Run implements RunView {
   }
 
   #addSource(planned: Plan["sources"][number]): void {
-    const ports = Object.keys(planned.definition.output as object);
+    const ports = Object.keys(planned.ports);
     const streams = Object.fromEntries(ports.map((port) => [port, this.stream(`${planned.name}.${port}`)]));
     const late = Object.fromEntries(ports.map((port) => [port, this.stream(`${planned.name}.${port}.late`)]));
     const recorded = this.stream(`${planned.name}.faults`);

@@ -276,7 +276,7 @@ export class SourcePump {
   /** The schema of rows that came without one: the declared fields, in the types that came. */
   #inferred(port: string, columns: Columns, given: SourceColumns): Schema {
     if ("numRows" in given) return fromArrowSchema((given as import("apache-arrow").RecordBatch).schema);
-    const declared = this.#options.planned.definition.output[port] as Fields;
+    const declared = this.#options.planned.ports[port]!;
     const fields: Record<string, Fields[string]> = {};
     for (const [name, field] of Object.entries(declared)) {
       const column = columns[name];

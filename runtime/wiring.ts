@@ -16,6 +16,7 @@ import {
   type AnySink,
   type AnySource,
   type Place,
+  type Ports,
   type Registry,
 } from "./define.ts";
 import { misfits, outputSchemas, wantedBy } from "./instance.ts";
@@ -84,6 +85,8 @@ export interface PlannedSource {
   readonly definition: AnySource;
   readonly config: Readonly<Record<string, unknown>>;
   readonly common: CommonSourceOptions;
+  /** Its definition's output, with these options. */
+  readonly ports: Ports;
 }
 
 export interface PlannedOperator {
@@ -134,10 +137,18 @@ interface Known {
 /** Streams of a node by port; undefined where a mistake elsewhere hides them, so that no second one is reported. */
 type Streams = Readonly<Record<string, Known>> | undefined;
 
+export interface Surroundings {
+  /** What relative paths of sources are relative to; by default the current directory. */
+  readonly directory?: string;
+  /** Of a recording: what it holds of a source, which then is not asked. */
+  readonly recorded?: (source: string) => Ports;
+}
+
 /** A plan, or all that is wrong: none of the checks stops another. */
 export function wire(
   spec: PipelineSpec,
   registry: Registry,
+  surroundings: Surroundings = {},
 ): { plan: Plan | undefined; problems: Problem[] } {
   const problems: Problem[] = [];
   const say = (path: Problem["path"], message: string): void => void problems.push({ path, message });
@@ -151,8 +162,14 @@ export function wire(
   for (const [name, node] of Object.entries(spec.sources)) {
     const path = ["sources", name];
     const definition = find(registry.sources, "source", node.use, path, say);
-    streams.set(name, definition && streamsOf(definition));
-    if (definition) sources.push({ name, definition, ...sourceConfig(definition, node.with, path, say) });
+    if (!definition) {
+      streams.set(name, undefined);
+      continue;
+    }
+    const { config, common, sound } = sourceConfig(definition, node.with, path, say);
+    const ports = portsOf({ name, definition, config, sound }, surroundings, path, say);
+    streams.set(name, ports && streamsOf(definition, ports));
+    sources.push({ name, definition, config, common, ports: ports ?? {} });
   }
 
   const operators: PlannedOperator[] = [];
@@ -247,10 +264,13 @@ function sourceConfig(
   given: Readonly<Record<string, unknown>>,
   path: Problem["path"],
   say: Say,
-): { config: Readonly<Record<string, unknown>>; common: CommonSourceOptions } {
+): { config: Readonly<Record<string, unknown>>; common: CommonSourceOptions; sound: boolean } {
   const own: Options = definition.config;
   const all: Options = { ...own, ...commonSourceOptions, ...own };
-  const { config } = configOf(all, given, path, say) as { config: Readonly<Record<string, unknown>> };
+  const { config, sound } = configOf(all, given, path, say) as {
+    config: Readonly<Record<string, unknown>>;
+    sound: boolean;
+  };
   const common = Object.fromEntries(
     Object.entries(commonSourceOptions).map(([key, option]: [string, Option]) => [
       key,
@@ -267,7 +287,31 @@ function sourceConfig(
   return {
     config: Object.fromEntries(Object.keys(own).map((key) => [key, config[key]])),
     common: { ...common, start },
+    sound,
   };
+}
+
+/** Ports of a source; undefined where its options are wrong, or it says that what they name is not there. */
+function portsOf(
+  source: {
+    readonly name: string;
+    readonly definition: AnySource;
+    readonly config: object;
+    readonly sound: boolean;
+  },
+  { directory = process.cwd(), recorded }: Surroundings,
+  path: Problem["path"],
+  say: Say,
+): Ports | undefined {
+  const { name, definition, config, sound } = source;
+  if (typeof definition.output !== "function") return definition.output as Ports;
+  try {
+    if (recorded) return recorded(name);
+    return sound ? (definition.output(config, directory) as Ports) : undefined;
+  } catch (error) {
+    say(path, (error as Error).message);
+    return undefined;
+  }
 }
 
 /** An IANA name, or an offset such as UTC+02:00. */
@@ -416,9 +460,9 @@ function streamAt(
   return undefined;
 }
 
-const streamsOf = (source: AnySource): Record<string, Known> =>
+const streamsOf = (source: AnySource, ports: Ports): Record<string, Known> =>
   Object.fromEntries(
-    Object.entries(source.output as Record<string, Fields>).map(([port, fields]) => [
+    Object.entries(ports).map(([port, fields]) => [
       port,
       { schema: { fields, metadata: {} }, open: !source.closed },
     ]),

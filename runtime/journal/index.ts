@@ -14,6 +14,7 @@ export { writeManifest, type Manifest } from "./manifest.ts";
 export {
   openRun, type Damage, type OpenOptions, type RecordedEpoch, type RecordedRun, type RecordedStream,
 } from "./run.ts"; // prettier-ignore
+export { recordedPorts } from "./ports.ts";
 export type { Span } from "./min-max.ts";
 export type { Resolve } from "./reference.ts";
 export { RunError } from "./run-error.ts";

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Batch } from "../batch.ts";
 import type { FrameReference } from "../define.ts";
+import { emptyMinMax } from "../min-max.ts";
 import type { MinMax, ReadRange } from "../run-view.ts";
 import { threadUrl } from "../thread-url.ts";
 import type { Field, Schema } from "../wire/schema.ts";
@@ -247,12 +248,12 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       send({ kind, id });
     });
 
-  const filesOf = (stream: string): StreamFiles => {
+  /** Undefined while nothing of the stream is written. */
+  const filesOf = (stream: string): StreamFiles | undefined => {
     let files = live.get(stream);
     if (!files) {
       const folder = folderOf(stream);
-      if (!existsSync(join(streamsDirectory, folder)))
-        throw new RunError(`no row of a stream ${stream} has been recorded in ${directory}`);
+      if (!existsSync(join(streamsDirectory, folder))) return undefined;
       live.set(stream, (files = StreamFiles.live(join(streamsDirectory, folder), `streams/${folder}`)));
     }
     files.refresh();
@@ -284,7 +285,8 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       if (failure) listener(failure);
     },
     async *read(stream, range = {}) {
-      yield* readRows(filesOf(stream), range, { heartbeats: range.heartbeats ?? false, resolve });
+      const files = filesOf(stream);
+      if (files) yield* readRows(files, range, { heartbeats: range.heartbeats ?? false, resolve });
     },
     async minMax(stream, column, span) {
       const levels = new Map<number, StreamFiles>();
@@ -295,7 +297,8 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
         files.refresh();
         levels.set(k, files);
       }
-      return minMax(filesOf(stream), levels, column, span);
+      const files = filesOf(stream);
+      return files ? minMax(files, levels, column, span) : emptyMinMax(span);
     },
     positions: () => [...positions.values()],
     async drain() {

@@ -250,7 +250,7 @@ test("is read while it records", async () => {
   const recorder = await createRecorder({ directory: newFolder(), inThread: false, segmentBytes: 4000 });
   const acknowledged: number[] = [];
   recorder.onAcknowledged((_, __, row) => acknowledged.push(row));
-  await expect(all(recorder.read("a.b"))).rejects.toThrow(/no row of a stream a.b has been recorded/);
+  expect(await all(recorder.read("a.b"))).toEqual([]);
   for (const batch of batches("a.b", plainRows(0, 900), PLAIN, [1, 100, 300, 500, 700])) {
     recorder.append(batch, { derived: false });
     await recorder.drain();
