@@ -67,6 +67,7 @@ export async function carryOut(request: RunRequest): Promise<void> {
     run.recorderFailed();
   });
   tellFaults(run, progress);
+  if (!recording) tellTimes(run, progress);
 
   const sinks: SinkHandle[] = [];
   const finish = async (ending: Manifest["ending"]): Promise<void> => {
@@ -118,6 +119,23 @@ export async function carryOut(request: RunRequest): Promise<void> {
   if (failures.length > 0) {
     throw new CommandError(failures.map(({ node, error }) => `${node}: ${error.message}`).join("\n"), FAILED);
   }
+}
+
+/** Says of each stream of a source once where its times come from, unless the file says so itself. */
+function tellTimes(run: Run, progress: Progress): void {
+  const told = new Set<string>();
+  run.streams$.subscribe(({ stream, derived, schema: { metadata } }) => {
+    const zone = metadata["timezone"];
+    const how = {
+      "zone assumed": `its times name no zone and are read as those of ${zone ?? "this machine"}; set timezone if that is wrong`,
+      "first seen": "it has no times of measurement; they are those when it was first seen; set start to place it",
+      "placed by hand": "placed in time by hand",
+    }[metadata["time_basis"] ?? ""];
+    const node = stream.split(".")[0]!;
+    if (how === undefined || derived || metadata["simulated"] || told.has(node)) return;
+    told.add(node);
+    progress.say(`${node}: ${how}`);
+  });
 }
 
 const HEALTH_ms = 10_000;
