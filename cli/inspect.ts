@@ -6,7 +6,8 @@ import {
   formatTime, readConfig, SourceError,
   type AnySource, type Columns, type Field, type Schema, type SourceContext, type SourceItem,
 } from "../runtime/index.ts"; // prettier-ignore
-import { openRun, RunError, type Manifest } from "../runtime/journal/index.ts";
+import { openRun, RunError, type Damage, type Manifest, type RecordedRun } from "../runtime/journal/index.ts";
+import { readFrame } from "../sources/index.ts";
 import { CommandError, FAILED } from "./command-error.ts";
 import { counted, print, printJson, table } from "./print.ts";
 import { registry } from "./registry.ts";
@@ -38,6 +39,8 @@ export interface Report {
   readonly warnings: readonly string[];
   /** Of a run: its manifest. */
   readonly manifest?: Readonly<Record<string, unknown>>;
+  /** Of a run whose checksums were compared: what is not as it was written. */
+  readonly damage?: readonly Damage[];
 }
 
 /** `operando inspect`: what an instrument's file or a run holds. */
@@ -49,8 +52,13 @@ export function addInspect(program: Command): void {
     )
     .argument("<file|run>", "a file of an instrument, or the directory of a run")
     .option("--json", "prints one JSON document")
-    .action(async (path: string, { json }: { json?: true }) => {
-      const { report, damaged } = await inspect(path);
+    .option("--quick", "of a run: only what its indexes say, without comparing checksums")
+    .addHelpText(
+      "after",
+      "\nOf a run every message is read and its checksum compared: at 0.7 GB/s or so, or as fast as the disk reads.",
+    )
+    .action(async (path: string, { json, quick = false }: { json?: true; quick?: boolean }) => {
+      const { report, damaged } = await inspect(path, quick);
       if (json) await printJson(report);
       else await print(page(path, report));
       if (damaged) throw new CommandError(`${path}: ${damaged}`, FAILED);
@@ -58,10 +66,10 @@ export function addInspect(program: Command): void {
 }
 
 /** `damaged` says, in a sentence, that something in the file could not be read; what could be is in the report. */
-async function inspect(path: string): Promise<{ report: Report; damaged?: string }> {
+async function inspect(path: string, quick: boolean): Promise<{ report: Report; damaged?: string }> {
   if (!existsSync(path)) throw new CommandError(`${path}: there is no such file or directory`, FAILED);
   if (!statSync(path).isDirectory()) return inspectFile(path);
-  if (existsSync(join(path, "run.json"))) return { report: await inspectRun(path) };
+  if (existsSync(join(path, "run.json"))) return inspectRun(path, quick);
   throw new CommandError(`${path} is a directory without a run.json, so not a run; name one file`, FAILED);
 }
 
@@ -137,7 +145,10 @@ async function inspectFile(path: string): Promise<{ report: Report; damaged?: st
         parts.push(
           (part = {
             name: port,
-            schema: { fields: source.output[port], metadata: {} },
+            schema: {
+              fields: typeof source.output === "function" ? {} : source.output[port],
+              metadata: {},
+            },
             rows: 0,
             first: undefined,
             last: undefined,
@@ -223,8 +234,8 @@ function asCommandError(path: string, error: unknown): unknown {
   });
 }
 
-async function inspectRun(path: string): Promise<Report> {
-  const run = await openRun(path).catch((error: unknown) => {
+async function inspectRun(path: string, quick: boolean): Promise<{ report: Report; damaged?: string }> {
+  const run = await openRun(path, { resolve: readFrame }).catch((error: unknown) => {
     throw asCommandError(path, error);
   });
   try {
@@ -237,15 +248,41 @@ async function inspectRun(path: string): Promise<Report> {
         last: lastTime,
       })),
     );
-    return {
+    const damage = quick ? undefined : await run.verify();
+    const report: Report = {
       format: "operando run",
       streams: parts.map((part) => describe(part, parts)),
       warnings: [...(run.manifest.recovered ?? []), ...run.recovered, ...unfinished(run.manifest)],
       manifest: run.manifest,
+      ...(damage && { damage }),
+    };
+    const lost = damage && (run.manifest.ended === undefined ? await unreadable(run, damage) : damage.length);
+    if (!lost) return { report };
+    return {
+      report,
+      damaged: `${counted(damage.length, "place")} ${damage.length === 1 ? "is" : "are"} not as written; what lies around them can be read. Restore the files named above from a copy`,
     };
   } finally {
     await run.close();
   }
+}
+
+/**
+ * Of a run that was broken off the files end as the crash left them, and what that cost is said in `recovered`: that
+ * alone is no damage. It is where rows that the run still offers cannot be read.
+ */
+async function unreadable(run: RecordedRun, damage: readonly Damage[]): Promise<number> {
+  let streams = 0;
+  const damaged = new Set(damage.map(({ stream }) => stream));
+  for (const { stream } of run.streams.filter(({ stream }) => damaged.has(stream))) {
+    try {
+      for await (const batch of run.read(stream)) void batch;
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      streams++;
+    }
+  }
+  return streams;
 }
 
 const unfinished = ({ ended }: Manifest): string[] =>
@@ -276,7 +313,7 @@ function columnReport(name: string, { kind, type, unit, shape = [] }: Field): Co
   };
 }
 
-function page(path: string, { format, streams, warnings, manifest }: Report): string {
+function page(path: string, { format, streams, warnings, manifest, damage }: Report): string {
   const lines = [`${basename(path)}: ${format}`];
   for (const key of ["name", "started", "ended", "ending"]) {
     if (typeof manifest?.[key] === "string") lines.push(`  ${key}: ${manifest[key]}`);
@@ -291,7 +328,16 @@ function page(path: string, { format, streams, warnings, manifest }: Report): st
     ]);
     if (known.length > 0) lines.push("  metadata", table(known, "    "));
   }
+  if (damage?.length === 0) lines.push("", "Every message is as it was written.");
   if (warnings.length > 0) lines.push("", "Warnings", ...warnings.map((warning) => `  ${warning}`));
+  if (damage && damage.length > 0) {
+    lines.push(
+      "",
+      manifest?.["ended"] === undefined ? "As it was broken off, or damaged since" : "Not as written",
+    );
+    for (const { segment, message, offset, what } of damage)
+      lines.push(`  ${segment}, message ${message}, at byte ${offset.toLocaleString("en")}: ${what}`);
+  }
   return `${lines.join("\n")}\n`;
 }
 

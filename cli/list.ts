@@ -80,11 +80,13 @@ const optionsOf = (options: Options): object[] =>
     doc,
   }));
 
-/** Ports that depend on what comes in are not known before a pipeline names it: then they are null. */
+/** Ports that depend on what comes in, or on a source's options, are not known before a pipeline names it: then they are null. */
 const outputsOf = (definition: AnySource | AnyOperator): Port[] | null =>
-  typeof definition.output === "function"
-    ? computed(definition as AnyOperator)
-    : portsOf(definition.output as Record<string, Fields>);
+  typeof definition.output !== "function"
+    ? portsOf(definition.output as Record<string, Fields>)
+    : definition.kind === "source"
+      ? null
+      : computed(definition);
 
 /** What comes out when exactly what is declared comes in and no option is given. */
 function computed(definition: AnyOperator): Port[] | null {
@@ -143,7 +145,8 @@ function page(definition: Definition): string {
     lines.push("", "  reads", portTable(portsOf(definition.input as Record<string, Fields>)));
   if (definition.kind !== "sink") {
     const outputs = outputsOf(definition);
-    lines.push("", "  gives", outputs ? portTable(outputs) : "    what depends on its inputs and options");
+    const depends = definition.kind === "source" ? "its options" : "its inputs and options";
+    lines.push("", "  gives", outputs ? portTable(outputs) : `    what depends on ${depends}`);
   }
   const where = definition.kind === "operator" ? "options, below with" : "options, beside use";
   lines.push("", `  ${where}`, optionTable(definition.config as Options));

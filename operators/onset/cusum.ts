@@ -78,7 +78,7 @@ interface State {
 
 export const cusum = defineOperator({
   name: "onset/cusum",
-  doc: "alarms when the mean of one column has left its baseline",
+  doc: "Alarms when the mean of one column has left its baseline",
   input: { feature: {} },
   output: ({ feature }, { column, center, scale }) => {
     if (Number.isNaN(center) !== Number.isNaN(scale)) {

@@ -55,6 +55,7 @@ interface Fields {
 
 export const flatField = defineOperator({
   name: "tomography/flat-field",
+  doc: "Flat-field correction of projections, from detector counts to transmission",
   input: { frames: { data: image("{count}"), rotation_angle: scalar("deg"), image_key: code() } },
   output: ({ frames }) => ({
     projections: { data: { ...frames.data, unit: "1", type: "f32" }, rotation_angle: frames.rotation_angle },

@@ -25,7 +25,7 @@ import { timesOf } from "./test-time.ts";
  */
 export const echemFile = defineSource({
   name: "echem/file",
-  doc: "A cycler's file: BioLogic .mpr (EC-Lab, BT-Lab)",
+  doc: "Reads a cycler's file, BioLogic .mpr (EC-Lab, BT-Lab)",
   output: {
     echem: { test_time_second: scalar("s"), voltage_volt: scalar("V"), current_ampere: scalar("A") },
   },

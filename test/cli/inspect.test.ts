@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readdir, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
@@ -163,5 +163,57 @@ describe("a run", () => {
     expect(streams[0]!.rows).toBe(2);
     expect(warnings[0]).toMatch(/cycler.echem/);
     expect(warnings.at(-1)).toMatch(/names no end/);
+  });
+
+  describe("with a flipped bit", () => {
+    /** Flips one bit of the first of two rows, both in message 1; the schema is message 0. */
+    async function flipped(manifest: object = {}) {
+      const run = await recordedRun([part], { origin, ...manifest });
+      const segment = join(run, "streams", "cycler.echem", "000000.arrows");
+      const bytes = await readFile(segment);
+      const at = bytes.indexOf(Buffer.from(Float64Array.of(3, 4).buffer));
+      bytes[at]! ^= 1;
+      await writeFile(segment, bytes);
+      return run;
+    }
+
+    test.each([["ended", {}], ["broken off", { ended: undefined }]])(
+      "a run that %s names the place, and the exit code is 1",
+      async (_, manifest) => {
+        const run = await flipped(manifest);
+        const { code: exit, out, err } = await command("inspect", run, "--json");
+        expect(exit).toBe(1);
+        expect(err).toMatch(/1 place is not as written/);
+        expect(JSON.parse(out)).toMatchObject({
+          streams: [{ name: "cycler.echem", rows: 2 }],
+          damage: [
+            {
+              stream: "cycler.echem",
+              segment: "streams/cycler.echem/000000.arrows",
+              message: 1,
+              offset: expect.any(Number) as number,
+              what: "message 1 (rows 0 to 1) has changed since it was written: its checksum differs",
+            },
+          ],
+        });
+        expect((await command("inspect", run)).out).toMatch(
+          /(?:Not as written|or damaged since)\n {2}streams\/cycler\.echem\/000000\.arrows, message 1, at byte [\d,]+: message 1 \(rows 0 to 1\) has changed/,
+        );
+      },
+    ); // prettier-ignore
+
+    test("--quick does not read it", async () => {
+      const { code: exit, out } = await command("inspect", await flipped(), "--json", "--quick");
+      expect(exit).toBe(0);
+      expect(JSON.parse(out)).not.toHaveProperty("damage");
+    });
+  });
+
+  test("that is as it was written says so", async () => {
+    const run = await recordedRun([part], { origin });
+    const { code: exit, out } = await command("inspect", run);
+    expect(exit).toBe(0);
+    expect(out).toMatch(/Every message is as it was written\.\n$/);
+    expect(JSON.parse((await command("inspect", run, "--json")).out)).toMatchObject({ damage: [] });
   });
 });
