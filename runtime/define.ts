@@ -182,6 +182,14 @@ export interface SourceDefinition<O extends Ports = Ports, C extends Options = O
   open(config: ConfigOf<C>, context: SourceContext): AsyncIterable<SourceItem> | Observable<SourceItem>;
 }
 
+type Fixed<O extends Ports> = { readonly output: O };
+
+export function defineSource<const O extends Ports, const C extends Options>(
+  definition: Omit<SourceDefinition<O, C>, "kind" | "output"> & Fixed<O>,
+): SourceDefinition<O, C> & Fixed<O>;
+export function defineSource<const O extends Ports, const C extends Options>(
+  definition: Omit<SourceDefinition<O, C>, "kind">,
+): SourceDefinition<O, C>;
 export function defineSource<const O extends Ports, const C extends Options>(
   definition: Omit<SourceDefinition<O, C>, "kind">,
 ): SourceDefinition<O, C> {

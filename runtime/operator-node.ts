@@ -161,7 +161,7 @@ export class OperatorNode {
       if (!schema) {
         if (!port.ended && port.stream.state !== "ended") return false;
         this.#options.faults.add({
-          time: this.#upTo,
+          time: this.#now(),
           what: `${port.stream.name} ended without ever saying what it holds; ${this.name} has nothing to work on`,
         });
         this.#close("ended");
@@ -300,11 +300,16 @@ export class OperatorNode {
       });
   }
 
+  /** Event time that it has reached; the run's origin before its first step. */
+  #now(): bigint {
+    return this.#upTo === BEGIN_OF_TIME ? this.#options.origin() : this.#upTo;
+  }
+
   #park(error: Error): void {
     if (this.#state === "parked" || this.#state === "ended") return;
     this.error = error;
     this.#options.faults.add({
-      time: this.#upTo === BEGIN_OF_TIME ? this.#options.origin() : this.#upTo,
+      time: this.#now(),
       what: `${this.name} stopped: ${error.message}`,
     });
     this.#close("parked");

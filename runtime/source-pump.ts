@@ -30,6 +30,7 @@ export interface PumpOptions {
   readonly decided: Promise<void>;
 }
 
+const ITEM_KEYS = new Set(["rows", "schema", "watermark", "faults", "references"]);
 const GOOD_ROWS = 1024;
 const GOOD_BYTES = 1 << 20;
 /** Fine rows wait this long at most for company. */
@@ -82,6 +83,12 @@ export class SourcePump {
   get watermark(): bigint {
     let least = END_OF_TIME;
     for (const { stream } of this.#ports.values()) if (stream.watermark < least) least = stream.watermark;
+    return least;
+  }
+  /** What the items so far have promised, on all ports. */
+  #promised(): bigint {
+    let least = END_OF_TIME;
+    for (const { promised } of this.#ports.values()) if (promised < least) least = promised;
     return least;
   }
   get streams(): Iterable<Stream> {
@@ -229,6 +236,9 @@ export class SourcePump {
   }
 
   #accept(item: SourceItem): void {
+    for (const key in item) {
+      if (!ITEM_KEYS.has(key)) throw new TypeError(`${this.name}: an item has ${[...ITEM_KEYS].join(", ")}, not ${key}; rows stand as { rows: { port: columns } }`);
+    }
     if (this.#early) {
       if (this.#early.length === 0) void this.#options.decided.then(() => this.#release());
       this.#early.push(item);
@@ -250,7 +260,6 @@ export class SourcePump {
       this.#gather(state, columns, reference);
       if (reference) this.#flush();
     }
-    if (item.faults?.length) this.#faults(item.faults);
     if (item.watermark !== undefined) {
       for (const state of this.#ports.values())
         if (item.watermark > state.promised) state.promised = item.watermark;
@@ -331,8 +340,10 @@ export class SourcePump {
   }
 
   #faults(faults: readonly Fault[]): void {
+    const promised = this.#promised();
     for (const fault of faults) {
-      this.#options.faults.add(fault);
+      // Timed by what the items before it have promised, whenever they were handed on.
+      this.#options.faults.add(fault.time < promised ? { ...fault, time: promised } : fault);
       if (fault.unread) this.error ??= new SourceError(fault.what);
     }
   }
@@ -359,11 +370,10 @@ export class SourcePump {
         state.parts = [];
         state.rows = state.bytes = 0;
         state.reference = undefined;
-        if (natural > state.promised) state.promised = natural;
-        stream.append(columns, state.promised, reference);
+        stream.append(columns, natural > state.promised ? natural : state.promised, reference);
       } else stream.beat(state.promised);
     }
-    this.#options.faults.promise(this.watermark);
+    this.#options.faults.promise(this.#promised());
     for (const { late, stream } of this.#ports.values()) late.beat(stream.watermark);
   }
 

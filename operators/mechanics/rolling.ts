@@ -6,17 +6,18 @@ import { defineOperator, integer, quantity, scalar, type Schema } from "../../ru
  *     M      median of E_i
  *     MAD    median of |E_i - M|;  1.4826 MAD is the standard deviation of a normal spread
  *     M_se   √(π/2) · 1.4826 MAD / √n
- *     mean   Σ w_i E_i / Σ w_i,  w_i = 1 / se_i²
- *     mean_se  √( max(1, χ²/(n - 1)) / Σ w_i ),  χ² = Σ w_i (E_i - mean)²
+ *     mean   Σ w_i E_i / Σ w_i,  w_i = 1 / (se_i² + τ²)
+ *     mean_se  1 / √(Σ w_i)
+ *     τ²     max(0, (χ² - (n - 1)) / (Σ v_i - Σ v_i² / Σ v_i)),  v_i = 1 / se_i²,  χ² = Σ v_i (E_i - Σ v_i E_i / Σ v_i)²
  *
  *     E_i    modulus [Pa] of the curves with t - window ≤ time < t, se_i its standard error [Pa]
  *     t      whole multiples of `every` since the run's origin; the time of the row
  *
- * The factor on mean_se (Birge's ratio) counts what the curves differ by beyond their own noise: on a real surface
- * most of it. Rows with NaN are not counted; rows without a standard error count for the median alone.
+ * τ is what the curves differ by beyond their own noise: on a real surface most of it. Without it soft curves, whose
+ * standard errors are small, would count for all. Rows with NaN are not counted; rows without a standard error count for the median alone.
  * A row is given where a curve came since the row before it: no new curve, no new estimate.
  *
- * Reference: Birge, Phys. Rev. 40, 207 (1932); Rousseeuw & Croux, J. Am. Stat. Assoc. 88, 1273 (1993).
+ * Reference: DerSimonian & Laird, Control. Clin. Trials 7, 177 (1986), eq. 8; Rousseeuw & Croux, J. Am. Stat. Assoc. 88, 1273 (1993).
  */
 export interface RollingEstimate {
   median: number;
@@ -29,20 +30,9 @@ export interface RollingEstimate {
 /** `values` are put in order in place; values and errors need not stay in step after it. */
 export function rollingEstimate(values: Float64Array, errors: Float64Array): RollingEstimate {
   const n = values.length;
-  let weight = 0;
-  let sum = 0;
-  let weighted = 0;
-  for (let i = 0; i < n; i++) {
-    if (!(errors[i]! > 0)) continue;
-    const w = 1 / errors[i]! ** 2;
-    weight += w;
-    sum += w * values[i]!;
-    weighted++;
-  }
-  const mean = weighted > 0 ? sum / weight : NaN;
-  let chi = 0;
-  for (let i = 0; i < n; i++) if (errors[i]! > 0) chi += ((values[i]! - mean) / errors[i]!) ** 2;
-  const excess = weighted > 1 ? Math.max(1, chi / (weighted - 1)) : 1;
+  const own = weighted(values, errors, 0);
+  const beyond = own.count > 1 ? Math.max(0, (own.chi - (own.count - 1)) / (own.weight - own.squares / own.weight)) : 0;
+  const { mean, weight, count } = weighted(values, errors, beyond);
   const median = medianOf(values);
   const mad = medianOf(values.map((value) => Math.abs(value - median)));
   return {
@@ -51,8 +41,24 @@ export function rollingEstimate(values: Float64Array, errors: Float64Array): Rol
     // One value says nothing of its spread.
     median_se: n > 1 ? (Math.sqrt(Math.PI / 2) * 1.4826 * mad) / Math.sqrt(n) : NaN,
     mean,
-    mean_se: weighted > 0 ? Math.sqrt(excess / weight) : NaN,
+    mean_se: count > 0 ? 1 / Math.sqrt(weight) : NaN,
   };
+}
+
+/** Mean with weights 1 / (se² + variance) of the values that have a standard error, and the sums it is made of. */
+function weighted(values: Float64Array, errors: Float64Array, variance: number) {
+  let [weight, squares, sum, count, chi] = [0, 0, 0, 0, 0];
+  for (let i = 0; i < values.length; i++) {
+    if (!(errors[i]! > 0)) continue;
+    const w = 1 / (errors[i]! ** 2 + variance);
+    weight += w;
+    squares += w * w;
+    sum += w * values[i]!;
+    count++;
+  }
+  const mean = count > 0 ? sum / weight : NaN;
+  for (let i = 0; i < values.length; i++) if (errors[i]! > 0) chi += (values[i]! - mean) ** 2 / (errors[i]! ** 2 + variance);
+  return { mean, weight, squares, count, chi };
 }
 
 /** Sorts in place. */
@@ -81,7 +87,7 @@ export const rolling = defineOperator({
       median: scalar("Pa", { uncertainty: "median_se" }),
       median_se: scalar("Pa"),
       mad: scalar("Pa", { doc: "median absolute deviation from the median" }),
-      mean: scalar("Pa", { uncertainty: "mean_se", doc: "weighted by 1 / modulus_se²" }),
+      mean: scalar("Pa", { uncertainty: "mean_se", doc: "weighted by 1 / (modulus_se² + the variance that the curves have beyond it)" }),
       mean_se: scalar("Pa"),
       count: scalar("1", { doc: "curves with a modulus in the window" }),
     },

@@ -74,7 +74,9 @@ function common(heads: readonly SegmentHead[]): Fields {
     });
     if (!same) continue;
     const sized = others.every((fields) => String(fields[name]!.shape) === String(field.shape));
-    shared[name] = sized ? field : { ...field, shape: field.shape!.map((_, axis) => AXES[axis] ?? axis) };
+    shared[name] = sized
+      ? field
+      : { ...field, shape: field.shape!.map((_, axis) => AXES[axis] ?? `axis_${axis}`) };
   }
   return shared;
 }

@@ -132,11 +132,16 @@ export function convert(value: number, from: string, to: string): number {
   if (!sameDimension(from, to)) throw new RangeError(`${from} cannot be converted to ${to}`);
   const [x, y] = [parseUnit(from), parseUnit(to)];
   if (x.offset === 0 && y.offset === 0) {
-    const ratio = x.factor / y.factor;
-    // Division keeps powers of ten exact where multiplication by a rounded reciprocal does not.
-    return ratio < 1 ? value / (y.factor / x.factor) : value * ratio;
+    // Division by a whole number keeps powers of ten exact where multiplication by a rounded reciprocal does not.
+    return x.factor < y.factor ? value / whole(y.factor / x.factor) : value * whole(x.factor / y.factor);
   }
   return ((value + x.offset) * x.factor) / y.factor - y.offset;
+}
+
+/** The whole number that a ratio of two rounded factors stands for, if it stands for one. */
+function whole(ratio: number): number {
+  const nearest = Math.round(ratio);
+  return Math.abs(ratio - nearest) < 1e-12 * ratio ? nearest : ratio;
 }
 
 /** Reads "180 deg" or "10nm" as a number in `unit`. Throws RangeError that says what is allowed. */

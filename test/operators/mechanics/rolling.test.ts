@@ -26,7 +26,7 @@ test("median, spread and mean of known values, at whole multiples of `every`", (
   expect([...out.median]).toEqual([3, 4, 2]);
   expect([...out.mad]).toEqual([2, 2, 0]);
   expect([...out.mean]).toEqual([3, 4.5, 2]);
-  // χ²/(n-1) is 8/2, then 35/3; of one value its own error
+  // χ² is 8, then 35: τ² is 3, then 32/3; of one value its own error
   expect(out.mean_se[0]).toBeCloseTo(Math.sqrt(4 / 3), 14);
   expect(out.mean_se[1]).toBeCloseTo(Math.sqrt(35 / 3 / 4), 14);
   expect(out.mean_se[2]).toBe(0.5);
@@ -35,9 +35,9 @@ test("median, spread and mean of known values, at whole multiples of `every`", (
 });
 
 test("a mean is weighted by its errors; without one a row counts for the median alone", () => {
-  const { rolling: out } = roll([[1, 1, 1], [2, 4, 2], [3, 100, NaN], [4, 100, 0]], { window: "10 s", every: "10 s" }); // prettier-ignore
-  expect(out.mean[0]).toBeCloseTo((1 + 4 / 4) / (1 + 1 / 4), 14);
-  expect(out.median[0]).toBe(52);
+  const { rolling: out } = roll([[1, 1, 1], [2, 2, 2], [3, 100, NaN], [4, 100, 0]], { window: "10 s", every: "10 s" }); // prettier-ignore
+  expect(out.mean[0]).toBeCloseTo((1 + 2 / 4) / (1 + 1 / 4), 14);
+  expect(out.median[0]).toBe(51);
   expect(out.count[0]).toBe(4);
   const none = roll([[1, 1, NaN]], { window: "10 s", every: "10 s" }).rolling;
   expect([none.mean[0], none.mean_se[0], none.median[0]]).toEqual([NaN, NaN, 1]);
@@ -51,9 +51,21 @@ test("errors of mean and median are those of many draws", () => {
   const rms = (values: Float64Array, of: (x: number) => number) => Math.sqrt(values.reduce((sum, x) => sum + of(x) ** 2, 0) / draws); // prettier-ignore
   expect(rms(out.mean, (x) => x - 10) / 0.2).toBeCloseTo(1, 1);
   expect(rms(out.median, (x) => x - 10) / rms(out.median_se, (x) => x)).toBeCloseTo(1, 0);
-  // Birge's ratio only ever widens: on white noise by a tenth
+  // τ² is never below zero, so that white noise widens it, by a tenth
   expect(rms(out.mean_se, (x) => x) / 0.2).toBeLessThan(1.15);
   expect(rms(out.mean_se, (x) => x) / 0.2).toBeGreaterThan(1);
+});
+
+test("on an uneven sample soft curves do not count for all, though their errors are small", () => {
+  const normal = normals(5);
+  // 3 GPa with a spread of a third, each with an error that grows as its square
+  const list = Array.from({ length: 2000 }, (_, i) => {
+    const modulus = 3 * Math.exp(0.33 * normal());
+    return [i * 0.01 + 0.005, modulus, 0.01 * modulus ** 2] as const;
+  });
+  const { rolling: out } = roll(list, { window: "20 s", every: "20 s" });
+  const truth = 3 * Math.exp(0.33 ** 2 / 2);
+  expect(Math.abs(out.mean[0] - truth) / truth).toBeLessThan(0.03);
 });
 
 describe("the stream", () => {
