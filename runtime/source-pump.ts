@@ -248,6 +248,8 @@ export class SourcePump {
     for (const port of Object.keys({ ...item.schema, ...item.rows })) {
       if (!this.#ports.has(port)) throw new TypeError(`${this.name}: its definition has no port ${port}`);
     }
+    // Before the rows, whose times would move what was found among them.
+    if (item.faults?.length) this.#faults(item.faults);
     for (const [port, schema] of Object.entries(item.schema ?? {}))
       this.#renew(this.#ports.get(port)!, schema);
     for (const [port, given] of Object.entries(item.rows ?? {})) {

@@ -48,7 +48,7 @@ function headsIn(folder: string, most = Infinity): SegmentHead[] {
   const heads: SegmentHead[] = [];
   for (const name of readdirSync(folder).sort()) {
     if (heads.length >= most) break;
-    if (!/^\d{6,}\.arrows$/.test(name)) continue;
+    if (!name.endsWith(DATA)) continue;
     const file = openSync(join(folder, name), "r");
     try {
       const found = messageAt(readerOf(file), 0, fstatSync(file).size);

@@ -95,6 +95,17 @@ test("a source that fails ends its streams; what it gave is worked on, and the r
   expect(rows["faults"]!["what"]).toEqual(["cell7.mpr: ends after 3 of 9 bytes"]);
 });
 
+test("what a source could not read is a fault at its time; where it says so, the run has failed", async () => {
+  Object.assign(script, {
+    a: [{ ...item([1, 2]), faults: [{ time: 1n * S, what: "byte 9: nobody knows what this is" }] }, { ...item([5]), faults: [{ time: 4n * S, what: "byte 20: cut short", unread: true }] }],
+  });
+  const { rows, failures } = await runToEnd({ sources: { cell: { use: played } } });
+  expect([...rows["faults"]!.time]).toEqual([1n * S, 4n * S]);
+  expect(rows["faults"]!["what"]).toEqual(["byte 9: nobody knows what this is", "byte 20: cut short"]);
+  expect([...rows["cell.faults"]!.time]).toEqual([1n * S, 4n * S]);
+  expect(failures.map(({ error }) => error.message)).toEqual(["byte 20: cut short"]);
+});
+
 test("a new schema begins a new epoch: operators finish and start anew", async () => {
   const wider = { fields: { value: scalar("V"), other: scalar("A") }, metadata: {} };
   Object.assign(script, {
