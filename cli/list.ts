@@ -7,6 +7,9 @@ import { CommandError, MISTAKE } from "./command-error.ts";
 import { print, printJson, table } from "./print.ts";
 import { registry } from "./registry.ts";
 
+/** Characters of a line, as far as words allow. */
+const WIDTH = 110;
+
 type Definition = AnySource | AnyOperator | AnySink;
 
 /** `operando list`: every source, operator and sink with its ports, units and options. */
@@ -36,7 +39,7 @@ const firstSentence = (doc: string | undefined): string =>
 function overview(all: readonly Definition[]): string {
   const section = (kind: Definition["kind"], title: string): string => {
     const rows = all.filter((one) => one.kind === kind).map((one) => [one.name, firstSentence(one.doc)]);
-    return `${title}\n${rows.length ? table(rows, "  ") : "  none"}\n`;
+    return `${title}\n${rows.length ? table(rows, "  ", WIDTH) : "  none"}\n`;
   };
   return [section("source", "Sources"), section("operator", "Operators"), section("sink", "Sinks")].join(
     "\n",
@@ -177,7 +180,7 @@ function portTable(ports: readonly Port[]): string {
       ];
     });
   });
-  return table(rows, "    ");
+  return table(rows, "    ", WIDTH);
 }
 
 function optionTable(options: Options): string {
@@ -189,10 +192,13 @@ function optionTable(options: Options): string {
         : initial === "" || Number.isNaN(initial)
           ? "none"
           : typeof initial === "object"
-            ? JSON.stringify(initial)
+            ? JSON.stringify(initial).replaceAll(",", ", ")
             : `${String(initial)}${said}`;
-      return [name, choices ? choices.join(" | ") : kind, given, doc];
+      const short = choices && choices.join(" | ").length <= 40;
+      const notes = [choices && !short ? `one of ${choices.join(", ")}` : "", given.length > 40 ? `default ${given}` : ""];
+      const about = [doc, ...notes].filter(Boolean).join("; ");
+      return [name, short ? choices.join(" | ") : kind, given.length > 40 ? "" : given, about];
     },
   );
-  return rows.length ? table(rows, "    ") : "    none";
+  return rows.length ? table(rows, "    ", WIDTH) : "    none";
 }

@@ -7,7 +7,7 @@ import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { isMap, isScalar, isSeq, LineCounter, parse, parseDocument, type Document, type Node } from "yaml";
 import {
   nearest, unknownName, wire,
-  type AlarmSpec, type NodeSpec, type OperatorSpec, type PipelineSpec, type Plan, type Problem, type Registry,
+  type AlarmSpec, type NodeSpec, type OperatorSpec, type PipelineSpec, type Plan, type Problem, type Registry, type Surroundings,
 } from "../runtime/index.ts"; // prettier-ignore
 import { CommandError, MISTAKE } from "./command-error.ts";
 import { readExperiment } from "./experiment.ts";
@@ -26,6 +26,7 @@ export async function loadPipeline(
   file: string,
   set: readonly string[],
   registry: Registry,
+  surroundings: Pick<Surroundings, "recorded"> = {},
 ): Promise<LoadedPipeline> {
   const text = await readText(file);
   const directory = dirname(resolve(file));
@@ -34,18 +35,23 @@ export async function loadPipeline(
     ? { name: "sample.yaml", text: await readText(sampleFile) }
     : undefined;
   const read = readPipeline({ name: basename(file), text }, set, sample);
-  const mistakes = checkPipeline(read, registry);
+  const mistakes = checkPipeline(read, registry, { directory, ...surroundings });
   if (mistakes.length > 0) throw new CommandError(listing(mistakes), MISTAKE);
-  return { plan: wire(read.spec!, registry).plan!, spec: read.spec!, directory, text };
+  return {
+    plan: wire(read.spec!, registry, { directory, ...surroundings }).plan!,
+    spec: read.spec!,
+    directory,
+    text,
+  };
 }
 
 /** Everything that is wrong with a pipeline: its form, and its wiring as far as the form allows. */
-export function checkPipeline(read: Read, registry: Registry): Described[] {
+export function checkPipeline(read: Read, registry: Registry, surroundings: Surroundings = {}): Described[] {
   if (!read.spec) return [...read.problems];
   // What has the wrong form has been reported; what follows from it would only repeat it.
   const follows = ({ path }: Problem): boolean =>
     path.some((_, i) => read.malformed.has(path.slice(0, i + 1).join(".")));
-  const wiring = wire(read.spec, registry).problems.filter((problem) => !follows(problem));
+  const wiring = wire(read.spec, registry, surroundings).problems.filter((problem) => !follows(problem));
   return [...read.problems, ...wiring.map(read.describe)];
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { openRun } from "../runtime/journal/index.ts";
+import { openRun, recordedPorts } from "../runtime/journal/index.ts";
 import { wire, type PipelineSpec } from "../runtime/index.ts";
 import { readFrame } from "../sources/index.ts";
 import { collect } from "./check.ts";
@@ -34,9 +34,11 @@ export function addReplay(program: Command): void {
         throw new CommandError(error.message, FAILED, { cause: error });
       });
       for (const sentence of recording.recovered) await tell(sentence);
-      const loaded = pipeline === undefined ? undefined : await loadPipeline(pipeline, set, registry);
+      // What a source's options name may be gone; what it gave is recorded.
+      const recorded = (source: string) => recordedPorts(directory, source);
+      const loaded = pipeline === undefined ? undefined : await loadPipeline(pipeline, set, registry, { recorded });
       const spec = loaded?.spec ?? (recording.manifest.pipeline as PipelineSpec);
-      const { plan, problems } = wire(spec, registry);
+      const { plan, problems } = wire(spec, registry, { recorded });
       if (!plan) {
         const list = problems.map(({ path, message }) => `${directory}: ${path.join(".")}: ${message}`);
         throw new CommandError([...list, "This run was recorded with another version; give a pipeline with --with."].join("\n"), MISTAKE);
