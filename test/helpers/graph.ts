@@ -43,7 +43,7 @@ export async function runToEnd(pipeline: TestPipeline, options: Partial<RunOptio
     });
   };
   for (const { stream } of run.streams()) watch(stream);
-  for (const { name, definition } of run.plan.sources) for (const port in definition.output) { watch(`${name}.${port}`); watch(`${name}.${port}.late`); }
+  for (const { name, ports } of run.plan.sources) for (const port in ports) { watch(`${name}.${port}`); watch(`${name}.${port}.late`); }
   run.streams$.subscribe(({ stream }) => watch(stream));
   const { failures } = await run.start();
   const rows = Object.fromEntries(Object.entries(batches).map(([name, list]) => [name, concat(list.map(({ columns }) => columns), list[0]!.schema.fields)]));
