@@ -1,9 +1,16 @@
 // The benchmarks by name: what `operando bench` runs.
 import type { Measured } from "./measure.ts";
+import { benchPaint } from "./paint.ts";
 import { benchRecorder } from "./recorder.ts";
 import { benchRuntime } from "./runtime.ts";
+import { benchTomography } from "./tomography.ts";
 
 export const benchmarks: Readonly<Record<string, { readonly about: string; run(): Promise<Measured[]> }>> = {
-  runtime: { about: "rows per second through a graph of five operators, and onto the disk", run: async () => [...(await benchRuntime()), ...(await benchRecorder())] },
+  runtime: {
+    about:
+      "rows per second through a graph of five operators, and onto the disk; ms from acquisition to paint",
+    run: async () => [...(await benchRuntime()), ...(await benchRecorder()), ...(await benchPaint())],
+  },
+  tomography: { about: "views per second into slices, and the ramp filter", run: async () => benchTomography() },
 };
 export type { Measured };

@@ -9,6 +9,7 @@ import { createRecorder, writeManifest, type Manifest, type RecordedRun } from "
 import { Run, startInThreads, threadUrl, formatTime, type Plan, type PipelineSpec, type RunView, type SinkHandle } from "../runtime/index.ts";
 import { readFrame } from "../sources/index.ts";
 import { CommandError, FAILED, MISTAKE } from "./command-error.ts";
+import { makeDirectory } from "./make-directory.ts";
 import { print, tell } from "./print.ts";
 import { Progress } from "./progress.ts";
 import { operandoVersion } from "./version.ts";
@@ -33,6 +34,10 @@ export interface RunRequest {
 export async function carryOut(request: RunRequest): Promise<void> {
   const { plan, spec, recording, mode, headless } = request;
   const directory = request.out === undefined ? await mkdtemp(join(tmpdir(), "operando-")) : resolve(request.out);
+  const made = await makeDirectory(directory).catch((error: NodeJS.ErrnoException) => {
+    const why = error.code === "ENOTDIR" || error.code === "EEXIST" ? "part of its path is a file, not a directory" : error.message;
+    throw new CommandError(`cannot record into ${directory}: ${why}`, FAILED, { cause: error });
+  });
   const recorder = await createRecorder({ directory, resolve: readFrame }).catch((error: Error) => {
     throw new CommandError(error.message, FAILED, { cause: error });
   });
@@ -88,7 +93,7 @@ export async function carryOut(request: RunRequest): Promise<void> {
     }
   } catch (error) {
     await finish("failed");
-    if (request.out !== undefined) await rm(directory, { recursive: true, force: true });
+    await rm(made ?? directory, { recursive: true, force: true });
     throw new CommandError((error as Error).message, MISTAKE, { cause: error });
   }
   const says = sinks.flatMap(({ says }) => (says === undefined ? [] : [says]));

@@ -226,7 +226,8 @@ export class SourcePump {
       ...(schema && { schema }),
       ...(item.watermark !== undefined && { watermark: item.watermark + this.#shift }),
       ...(item.faults && {
-        faults: item.faults.map((fault) => ({ ...fault, time: fault.time + this.#shift })),
+        // What is said before the first row has no better time than the start.
+        faults: item.faults.map((fault) => ({ ...fault, time: this.#shifted ? fault.time + this.#shift : start })),
       }),
     };
   }

@@ -86,42 +86,39 @@ export class Outbox {
 }
 
 /**
- * Calls its members at most every `interval`, and only those that have something to say: the first at once,
- * whoever comes again within the interval at its end.
+ * Calls each of its members at most once an interval, and only those that have something to say: at once who has
+ * been silent for an interval, whoever comes again within it at its end. Each has a phase of its own, so that rows
+ * of instruments that are not in step do not wait for one another.
  */
 export class Pulse<T extends { flush(): void }> {
   readonly #interval_ms: number;
-  readonly #due = new Set<T>();
-  #timer: NodeJS.Timeout | undefined;
-  #last_ms = -Infinity;
+  readonly #due = new Map<T, NodeJS.Timeout>();
+  readonly #last_ms = new WeakMap<T, number>();
 
   constructor(interval_ms: number) {
     this.#interval_ms = interval_ms;
   }
 
   mark(member: T): void {
-    this.#due.add(member);
-    this.#timer ??= setTimeout(
-      () => this.#beat(),
-      Math.max(0, this.#last_ms + this.#interval_ms - performance.now()),
-    );
+    if (this.#due.has(member)) return;
+    const now_ms = performance.now();
+    const due_ms = Math.max(now_ms, (this.#last_ms.get(member) ?? -Infinity) + this.#interval_ms);
+    // Counted from when it was due: timers are late, and rows at just this rate would wait longer each time.
+    this.#last_ms.set(member, due_ms);
+    const flush = (): void => {
+      this.#due.delete(member);
+      member.flush();
+    };
+    this.#due.set(member, setTimeout(flush, due_ms - now_ms));
   }
 
   forget(member: T): void {
+    clearTimeout(this.#due.get(member));
     this.#due.delete(member);
   }
 
-  #beat(): void {
-    this.#timer = undefined;
-    this.#last_ms = performance.now();
-    const due = [...this.#due];
-    this.#due.clear();
-    for (const member of due) member.flush();
-  }
-
   close(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    for (const timer of this.#due.values()) clearTimeout(timer);
     this.#due.clear();
   }
 }

@@ -152,7 +152,7 @@ export class TraceSubscription extends Subscription implements Viewer {
       this.data(
         {
           kind: KIND.minmax, encoding: ENCODING.minmax, epoch: view.epoch, row: BigInt(view.nextRow),
-          firstTime: ring.timeOf(from), lastTime: ring.timeOf(end), watermark: view.watermark,
+          firstTime: ring.timeOf(from), lastTime: view.lastTime, watermark: view.watermark,
           dropped: this.dropped, flags: 0,
         },
         view.encode(from, end),

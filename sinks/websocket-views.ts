@@ -25,6 +25,8 @@ export class TraceView {
   readonly viewers = new Set<Viewer>();
   epoch: number;
   nextRow = 0;
+  /** Of the newest row counted. */
+  lastTime = 0n;
   watermark = BEGIN_OF_TIME;
   readonly #abort = new AbortController();
   #version = 0;
@@ -61,6 +63,7 @@ export class TraceView {
         this.watermark = watermark;
         if (columns.time.length > 0) {
           this.#version++;
+          this.lastTime = columns.time.at(-1)!;
           const values = this.columns.map((name) => columns[name] as NumericArray | undefined);
           const changed = this.ring.add(columns.time, values);
           for (const viewer of this.viewers) viewer.changed(changed);

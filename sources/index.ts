@@ -6,6 +6,9 @@ export { afmFile } from "./afm/file.ts";
 // echem
 export { echemFile } from "./echem/file.ts";
 
+// recorded runs
+export { replay } from "./replay.ts";
+
 // simulated
 export { simulatedCell } from "./simulated/cell.ts";
 

@@ -33,7 +33,10 @@ import "./op-streams.ts";
 import "./op-trace.ts";
 import "./op-veil.ts";
 
-/** Dispatched after a frame has reached the screen: `time` is that of the newest row in it, `at` the clock, both ms since 1970. */
+/**
+ * Dispatched after a frame has been painted: `time` is that of the newest row that had been handed to an element when
+ * it was drawn, `at` the clock, both ms since 1970.
+ */
 export interface Painted {
   readonly time: Ms;
   readonly at: Ms;
@@ -342,8 +345,8 @@ export class OpApp extends LitElement {
     window.addEventListener("keydown", keys);
     window.addEventListener("popstate", back);
     const timer = setInterval(() => this.#tick(), 200);
-    this.#afterPaint.port1.onmessage = () => {
-      const detail: Painted = { time: this.#received, at: performance.timeOrigin + performance.now() };
+    this.#afterPaint.port1.onmessage = ({ data: time }: MessageEvent<Ms>) => {
+      const detail: Painted = { time, at: performance.timeOrigin + performance.now() };
       this.dispatchEvent(new CustomEvent("painted", { detail, bubbles: true, composed: true }));
     };
     this.#stops = [
@@ -352,7 +355,7 @@ export class OpApp extends LitElement {
       () => clearInterval(timer),
       this.axis.onChange((change) => void (change === "view" && this.#remember())),
       // A message posted within a frame is handled after the browser has painted it.
-      this.loop.onDrawn(() => this.#afterPaint.port2.postMessage(0)),
+      this.loop.onDrawn(() => this.#afterPaint.port2.postMessage(this.#received)),
     ];
     this.#recall(history.state as { view?: View } | null);
     if (this.client && !this.#page) this.#begin();
@@ -378,8 +381,7 @@ export class OpApp extends LitElement {
     const received = (time: Ms) => {
       if (Number.isNaN(time)) return;
       if (!(time <= this.#received)) this.#received = time;
-      clock.see(time);
-      axis.advance(time);
+      this.#moveOn(time);
     };
     this.#page = {
       client,
@@ -388,7 +390,7 @@ export class OpApp extends LitElement {
       clock,
       ages: new StreamAges(client, clock),
       alarms: this.#alarms,
-      latest: new LatestValues(client, received),
+      latest: new LatestValues(client, (time) => this.#moveOn(time)),
       onTick: (listener) => {
         this.#ticks.add(listener);
         return () => void this.#ticks.delete(listener);
@@ -409,7 +411,14 @@ export class OpApp extends LitElement {
     this.#page?.latest.close();
     this.#page = undefined;
     this.#alarms = new AlarmLog();
+    this.#received = NaN;
     this.#catalogueKey = "";
+  }
+
+  /** There are rows up to `time`, drawn or not. */
+  #moveOn(time: Ms): void {
+    this.#page!.clock.see(time);
+    this.axis.advance(time);
   }
 
   /** After each change of the catalogue or the connection. */
@@ -425,7 +434,7 @@ export class OpApp extends LitElement {
       if (isHousekeeping(entry)) continue;
       const { firstTime, lastTime } = entry;
       if (Number.isFinite(firstTime)) this.axis.begin(firstTime);
-      if (Number.isFinite(lastTime)) page.received(lastTime);
+      if (Number.isFinite(lastTime)) this.#moveOn(lastTime);
     }
     if (connection.state === "open") {
       this.simulated = connection.mode === "simulated";

@@ -77,7 +77,7 @@ export class TraceFeed {
     // The whole run grows: asked for again, it comes in buckets twice as wide.
     if (this.#width === "all" && this.#live.length > 2 * POINTS)
       this.#liveSubscription.change(this.#liveRequest());
-    this.#options.onData(beginOfLast(this.#live));
+    this.#options.onData(frame.lastTime ?? beginOfLast(this.#live));
   }
 
   #follow(): void {
@@ -112,7 +112,7 @@ export class TraceFeed {
   }
 }
 
-/** When the last bucket begins: its centre may lie ahead of its newest row. NaN where that cannot be told. */
+/** Of history: when the last bucket begins, since its centre may lie ahead of its newest row. NaN where that cannot be told. */
 function beginOfLast({ length, time }: TraceBuffer): Ms {
   return length > 1 ? (time[length - 1]! + time[length - 2]!) / 2 : NaN;
 }

@@ -22,9 +22,8 @@ export type Padding = "zero" | "edge";
  */
 export function rampFilter(cols: number, window: RampWindow, padding: Padding): RampFilter {
   const length = powerOfTwo(2 * cols);
-  const { forward, inverse, frequency } = fft(length);
+  const { forward, inverse } = fft(length);
   const gain = rampGain(length, window);
-  const scattered = Float64Array.from(frequency, (k) => gain[k]! / length);
   const re = new Float64Array(length);
   const im = new Float64Array(length);
   const lengthen = (row: Float64Array, into: Float64Array): void => {
@@ -43,8 +42,8 @@ export function rampFilter(cols: number, window: RampWindow, padding: Padding): 
     else im.fill(0);
     forward(re, im);
     for (let p = 0; p < length; p++) {
-      re[p]! *= scattered[p]!;
-      im[p]! *= scattered[p]!;
+      re[p]! *= gain[p]!;
+      im[p]! *= gain[p]!;
     }
     inverse(re, im);
     return [re.subarray(0, cols), im.subarray(0, cols)];
@@ -54,16 +53,17 @@ export function rampFilter(cols: number, window: RampWindow, padding: Padding): 
 /** Filters one row, or two at the price of one. What it returns is lent until the next call. */
 export type RampFilter = (one: Float64Array, other?: Float64Array) => [Float64Array, Float64Array];
 
-/** Gain of the filter at each frequency 0 … length - 1, in natural order. */
-function rampGain(length: number, window: RampWindow): Float64Array {
+/** What each place of the transform of `length` points is multiplied by before it is turned back: gain / length. */
+export function rampGain(length: number, window: RampWindow): Float64Array {
   const { forward, frequency } = fft(length);
   const h = new Float64Array(length);
   h[0] = 1 / 4;
   for (let n = 1; n < length; n += 2) h[n] = -1 / (Math.PI * Math.min(n, length - n)) ** 2;
   forward(h, new Float64Array(length));
-  const gain = new Float64Array(length);
-  frequency.forEach((k, p) => (gain[k] = h[p]! * taper(window, Math.min(k, length - k) / length)));
-  return gain;
+  return Float64Array.from(
+    frequency,
+    (k, p) => (h[p]! * taper(window, Math.min(k, length - k) / length)) / length,
+  );
 }
 
 function taper(window: RampWindow, f: number): number {

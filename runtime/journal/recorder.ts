@@ -43,6 +43,8 @@ export interface RecorderOptions {
   readonly segmentBytes?: number;
   /** or so much event time. */
   readonly segmentSpan_s?: number;
+  /** if it then has so many bytes: a slow stream would else have a segment for every few rows. */
+  readonly segmentBytesLeast?: number;
   /** Event time, counted from 1970, after which a batch of a derived stream ends. */
   readonly pane_s?: number;
   /** False writes in the caller's thread. */
@@ -121,6 +123,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     flushEvery_ms: options.flushEvery_ms ?? 100,
     segmentBytes: options.segmentBytes ?? 256e6,
     segmentSpan_s: options.segmentSpan_s ?? 600,
+    segmentBytesLeast: options.segmentBytesLeast ?? 1 << 20,
     pane_s: options.pane_s ?? 1,
   };
 

@@ -18,6 +18,7 @@ export interface WriterOptions {
   readonly flushEvery_ms: number;
   readonly segmentBytes: number;
   readonly segmentSpan_s: number;
+  readonly segmentBytesLeast: number;
   readonly pane_s: number;
 }
 
@@ -88,6 +89,7 @@ export interface WriterSettings {
   readonly segmentBytes: number;
   /** ns of event time. */
   readonly segmentSpan: bigint;
+  readonly segmentBytesLeast: number;
   readonly pane: bigint;
 }
 
@@ -136,9 +138,10 @@ class SegmentsWriter {
     const times = timesOf(flat);
     const first = flat.rows > 0 ? times[0]! : about.watermark!;
     const last = flat.rows > 0 ? times[flat.rows - 1]! : first;
-    const { segmentBytes, segmentSpan } = this.#settings;
+    const { segmentBytes, segmentSpan, segmentBytesLeast } = this.#settings;
     const full = this.#batches > 0 && this.#segment!.size >= segmentBytes;
-    const over = flat.rows > 0 && this.#since !== undefined && first - this.#since >= segmentSpan;
+    const worth = this.#segment!.size >= segmentBytesLeast;
+    const over = worth && flat.rows > 0 && this.#since !== undefined && first - this.#since >= segmentSpan;
     if (full || over) this.open({ ...this.#head!, row: this.row });
     if (flat.rows > 0) this.#since ??= first;
     this.#batches++;
@@ -307,6 +310,7 @@ export function startWriter(
     disk,
     segmentBytes: options.segmentBytes,
     segmentSpan: BigInt(Math.round(options.segmentSpan_s * 1e9)),
+    segmentBytesLeast: options.segmentBytesLeast,
     pane: BigInt(Math.round(options.pane_s * 1e9)),
   };
   const streams = new Map<string, StreamWriter>();

@@ -76,6 +76,12 @@ async function readDirectory(path: string, blocks: Blocks, size: number): Promis
   } catch (error) {
     if (error instanceof SourceError) throw error;
     const { message } = error as Error;
+    const head = await blocks.read(0, Math.min(4, size));
+    if (head.toString("latin1", 0, 2) !== "PK") {
+      throw new SourceError(
+        `${path}: is no JPK file, which is a ZIP archive and begins with "PK"; at byte 0 it has ${head.toString("hex").replaceAll(/(..)(?=.)/g, "$1 ")}`,
+      );
+    }
     if (/end of central directory/i.test(message)) {
       throw new SourceError(
         `${path}: is cut short or no ZIP archive: the directory that ends one is missing from its ${size} bytes; copy the file again`,

@@ -25,7 +25,7 @@ import { FLAT, DARK, PROJECTION, type Part, type Scan } from "./scan.ts";
  */
 export const tomography = defineSource({
   name: "xray/tomography",
-  doc: "A tomography file: HDF5 as Data Exchange or NeXus NXtomo",
+  doc: "Reads a tomography file, HDF5 as Data Exchange or NeXus NXtomo",
   output: {
     frames: {
       data: image("{count}"),

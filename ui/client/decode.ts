@@ -68,13 +68,14 @@ export function traceFrame(
   names: readonly string[],
   reset: boolean,
   dropped: number,
+  lastTime?: Ms,
 ): TraceFrame {
   const n = block.columns[0]?.count.length ?? 0;
   const first = toMs(block.first * block.width);
   const width = Number(block.width) / 1e6;
   const time = Float64Array.from({ length: n }, (_, i) => first + (i + 0.5) * width);
   const columns = Object.fromEntries(names.map((name, c) => [name, block.columns[c]!]));
-  return { kind: "trace", time, columns, reset, dropped };
+  return { kind: "trace", time, columns, reset, dropped, ...(lastTime !== undefined && { lastTime }) };
 }
 
 /** Buffers that a frame may take along to the page. */

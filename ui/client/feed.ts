@@ -11,9 +11,9 @@ import {
   type EpochMessage, type Gap, type Header, type Position, type SubscribeMessage,
 } from "../../runtime/wire/protocol.ts"; // prettier-ignore
 import type { Schema } from "../../runtime/wire/schema.ts";
-import { buffersOf, rowsFrame, toNs, traceFrame } from "./decode.ts";
+import { buffersOf, rowsFrame, toMs, toNs, traceFrame } from "./decode.ts";
 import type { Post } from "./messages.ts";
-import type { Frame, Request } from "./types.ts";
+import type { Frame, Ms, Request } from "./types.ts";
 
 const QUEUE_FRAMES = 256;
 const QUEUE_BYTES = 64 << 20;
@@ -44,6 +44,8 @@ export class Feed {
   #ring: BucketRing | undefined;
   #since = Infinity;
   #reset = false;
+  /** Time of the newest row in the buckets; undefined while they are history alone. */
+  #lastTime: Ms | undefined;
   #dropped = 0;
 
   constructor(id: number, request: Request, post: Post, wire: Wire) {
@@ -137,6 +139,7 @@ export class Feed {
       this.#since = 0;
     }
     this.#since = Math.min(this.#since, this.#ring.put(block));
+    this.#lastTime = header.flags & FLAG.history ? undefined : toMs(header.lastTime);
     this.#offer();
   }
 
@@ -161,7 +164,7 @@ export class Feed {
     const ring = this.#ring;
     if (!ring || (this.#since >= ring.end && !this.#reset)) return;
     const block = ring.block(Math.max(ring.first, this.#since), ring.end);
-    const frame = traceFrame(block, this.#columns, this.#reset, this.#dropped);
+    const frame = traceFrame(block, this.#columns, this.#reset, this.#dropped, this.#lastTime);
     this.#since = Infinity;
     this.#reset = false;
     this.#dropped = 0;

@@ -54,6 +54,8 @@ export interface TraceFrame {
   /** True where this replaces all that was sent before; false where it goes on after it. */
   readonly reset: boolean;
   readonly dropped: number;
+  /** Time of the newest row in it; absent of history, where only the buckets' own times are known. */
+  readonly lastTime?: Ms;
 }
 
 /** Whole rows with typed arrays: images, curves, tables. */

@@ -150,7 +150,7 @@ describe("what is derived is cut by its rows alone", () => {
       });
       return [makeBatch({ ...batch, watermark: promised }), ...(promised === 0n ? [heartbeat] : [])];
     });
-    const directory = await record(recorded, true, { segmentSpan_s: 2 });
+    const directory = await record(recorded, true, { segmentSpan_s: 2, segmentBytesLeast: 0 });
     const files = filesBelow(directory);
     files.delete("run.json");
     return files;

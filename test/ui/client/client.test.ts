@@ -135,8 +135,10 @@ test("a trace is one whole, then goes on; a spike is in its max", async () => {
   run.append("s", rows(0, 100));
   const got = collect(client, { stream: "s", columns: ["v"], from: -100, to: "live", maxPoints: 101 });
   const drawn = new Map<number, number>();
+  let newest: number | undefined;
   const draw = (): number => {
     for (const frame of got.frames.splice(0) as TraceFrame[]) {
+      newest = frame.lastTime;
       if (frame.reset) drawn.clear();
       frame.time.forEach((time, i) => {
         if (frame.columns["v"]!.count[i]! > 0) drawn.set(time, frame.columns["v"]!.max[i]!);
@@ -145,8 +147,13 @@ test("a trace is one whole, then goes on; a spike is in its max", async () => {
     return drawn.size;
   };
   await got.until(() => draw() === 100);
-  run.append("s", { time: BigInt64Array.of(BigInt(START_ms + 100) * 1_000_000n), v: Float64Array.of(1e9) });
+  run.append("s", {
+    time: BigInt64Array.of(BigInt(START_ms + 100) * 1_000_000n + 250_000n),
+    v: Float64Array.of(1e9),
+  });
   await got.until(() => draw() === 101);
+  // Not where the bucket ends: when the row was measured.
+  expect(newest).toBe(START_ms + 100.25);
   expect(drawn.get(START_ms + 100.5)).toBe(1e9);
   expect(drawn.get(START_ms + 42.5)).toBe(42);
 });
