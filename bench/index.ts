@@ -11,6 +11,9 @@ export const benchmarks: Readonly<Record<string, { readonly about: string; run()
       "rows per second through a graph of five operators, and onto the disk; ms from acquisition to paint",
     run: async () => [...(await benchRuntime()), ...(await benchRecorder()), ...(await benchPaint())],
   },
-  tomography: { about: "views per second into slices, and the ramp filter", run: async () => benchTomography() },
+  tomography: {
+    about: "views per second into slices, and the ramp filter",
+    run: async () => benchTomography(),
+  },
 };
 export type { Measured };

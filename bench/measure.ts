@@ -14,7 +14,8 @@ export interface Measured {
   readonly spread: readonly [number, number];
 }
 
-export const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+export const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 export function measured(
   name: string,

@@ -89,13 +89,22 @@ export async function benchRecorder(): Promise<Measured[]> {
   }
   const rows = BATCHES * ROWS;
   const megabytes = (rows * ROW_BYTES) / 1e6;
-  const speeds = (kind: keyof typeof seconds, amount: number): number[] => seconds[kind].map((s) => amount / s);
+  const speeds = (kind: keyof typeof seconds, amount: number): number[] =>
+    seconds[kind].map((s) => amount / s);
   const disk = speeds("disk", megabytes);
   return [
-    measured("recorder, source stream, 9 columns x 1,024 rows", "rows/s", speeds("source", rows), { aim: 2e6 }),
-    measured("recorder, source stream, beside the disk", "MB/s", speeds("source", megabytes), { baseline: disk, aim: 150 }),
+    measured("recorder, source stream, 9 columns x 1,024 rows", "rows/s", speeds("source", rows), {
+      aim: 2e6,
+    }),
+    measured("recorder, source stream, beside the disk", "MB/s", speeds("source", megabytes), {
+      baseline: disk,
+      aim: 150,
+    }),
     measured("recorder, derived stream, cut anew", "rows/s", speeds("derived", rows), { aim: 2e6 }),
-    measured("recorder, derived stream, beside the disk", "MB/s", speeds("derived", megabytes), { baseline: disk, aim: 150 }),
+    measured("recorder, derived stream, beside the disk", "MB/s", speeds("derived", megabytes), {
+      baseline: disk,
+      aim: 150,
+    }),
     measured("disk, sequential write and fdatasync", "MB/s", disk),
   ];
 }

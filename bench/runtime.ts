@@ -4,7 +4,17 @@
  * RxJS `map`, in the same process.
  */
 import { map, Subject } from "rxjs";
-import { defineOperator, defineSource, integer, Run, scalar, wire, type Columns, type Fields, type SourceItem } from "../runtime/index.ts";
+import {
+  defineOperator,
+  defineSource,
+  integer,
+  Run,
+  scalar,
+  wire,
+  type Columns,
+  type Fields,
+  type SourceItem,
+} from "../runtime/index.ts";
 import type { Measured } from "./measure.ts";
 import { measured } from "./measure.ts";
 
@@ -14,7 +24,11 @@ const fields = Object.fromEntries(NAMES.map((name) => [name, scalar("1")])) as F
 type C = Readonly<Record<string, Float64Array>>;
 
 /** What each operator does: one new column from two. */
-function column(a: Float64Array, b: Float64Array, of: (a: Float64Array, b: Float64Array, out: Float64Array) => void): Float64Array {
+function column(
+  a: Float64Array,
+  b: Float64Array,
+  of: (a: Float64Array, b: Float64Array, out: Float64Array) => void,
+): Float64Array {
   const out = new Float64Array(a.length);
   of(a, b, out);
   return out;
@@ -47,7 +61,9 @@ const source = defineSource({
   output: { rows: fields },
   config: { batch: integer(1024), batches: integer(1000) },
   async *open({ batch, batches }) {
-    const values = Object.fromEntries(NAMES.map((name, k) => [name, Float64Array.from({ length: batch }, (_, i) => i * 0.001 + k)]));
+    const values = Object.fromEntries(
+      NAMES.map((name, k) => [name, Float64Array.from({ length: batch }, (_, i) => i * 0.001 + k)]),
+    );
     yield { schema: { rows: { fields, metadata: {} } } } satisfies SourceItem;
     // Made before the clock runs: the instrument's work is not the graph's.
     for (const time of times.get(batch * batches)!) yield { rows: { rows: { time, ...values } as Columns } };
@@ -60,7 +76,10 @@ const times = new Map<number, BigInt64Array[]>();
 function prepare(batch: number, batches: number): void {
   const all = BigInt64Array.from({ length: batch }, (_, i) => BigInt(i) * 1000n);
   const step = BigInt(batch) * 1000n;
-  times.set(batch * batches, Array.from({ length: batches }, (_, n) => all.map((time) => time + BigInt(n) * step)));
+  times.set(
+    batch * batches,
+    Array.from({ length: batches }, (_, n) => all.map((time) => time + BigInt(n) * step)),
+  );
 }
 
 async function throughGraph(batch: number, batches: number): Promise<number> {
@@ -69,7 +88,12 @@ async function throughGraph(batch: number, batches: number): Promise<number> {
       run: { name: "bench", directory: "runs" },
       experiment: {},
       sources: { s: { use: source.name, with: { batch, batches } } },
-      operators: Object.fromEntries(operators.map((operator, n) => [`o${n}`, { use: operator.name, from: n === 0 ? "s.rows" : `o${n - 1}.rows`, with: {} }])),
+      operators: Object.fromEntries(
+        operators.map((operator, n) => [
+          `o${n}`,
+          { use: operator.name, from: n === 0 ? "s.rows" : `o${n - 1}.rows`, with: {} },
+        ]),
+      ),
       alarms: {},
       sinks: {},
     },
@@ -87,11 +111,15 @@ async function throughGraph(batch: number, batches: number): Promise<number> {
 }
 
 function throughRxjs(batch: number, batches: number): number {
-  const columns = Object.fromEntries(NAMES.map((name, k) => [name, Float64Array.from({ length: batch }, (_, i) => i * 0.001 + k)]));
+  const columns = Object.fromEntries(
+    NAMES.map((name, k) => [name, Float64Array.from({ length: batch }, (_, i) => i * 0.001 + k)]),
+  );
   const subject = new Subject<C>();
   let rows = 0;
   const stages = WORK.map((work) => map((c: C) => ({ ...c, ...work(c) })));
-  subject.pipe(stages[0]!, stages[1]!, stages[2]!, stages[3]!, stages[4]!).subscribe(({ c4 }) => (rows += c4!.length));
+  subject
+    .pipe(stages[0]!, stages[1]!, stages[2]!, stages[3]!, stages[4]!)
+    .subscribe(({ c4 }) => (rows += c4!.length));
   const before = process.cpuUsage();
   for (let n = 0; n < batches; n++) subject.next(columns);
   const { user, system } = process.cpuUsage(before);
@@ -100,7 +128,11 @@ function throughRxjs(batch: number, batches: number): number {
 
 export async function benchRuntime(): Promise<Measured[]> {
   const results: Measured[] = [];
-  for (const [batch, batches, aim] of [[64, 20_000, undefined], [1024, 4000, 15e6], [8192, 800, 25e6]] as const) {
+  for (const [batch, batches, aim] of [
+    [64, 20_000, undefined],
+    [1024, 4000, 15e6],
+    [8192, 800, 25e6],
+  ] as const) {
     const graph: number[] = [];
     const bare: number[] = [];
     times.clear();
@@ -110,7 +142,9 @@ export async function benchRuntime(): Promise<Measured[]> {
       graph.push(await throughGraph(batch, batches));
       bare.push(throughRxjs(batch, batches));
     }
-    results.push(measured(`five operators, ${batch} rows a batch`, "rows/s of one core", graph, { baseline: bare, aim }));
+    results.push(
+      measured(`five operators, ${batch} rows a batch`, "rows/s of one core", graph, { baseline: bare, aim }),
+    );
   }
   return results;
 }

@@ -15,9 +15,16 @@ export function addBench(program: Command): void {
     .action(async (name: string | undefined, { json }: { json: boolean }) => {
       if (name !== undefined && !(name in benchmarks)) {
         const near = nearest(name, Object.keys(benchmarks));
-        throw new CommandError(`there is no benchmark ${name}${near ? `; did you mean ${near}?` : ""} There are: ${Object.keys(benchmarks).join(", ")}`, MISTAKE);
+        throw new CommandError(
+          `there is no benchmark ${name}${near ? `; did you mean ${near}?` : ""} There are: ${Object.keys(benchmarks).join(", ")}`,
+          MISTAKE,
+        );
       }
-      const machine = { processor: cpus()[0]?.model ?? "unknown", cores: cpus().length, node: process.version };
+      const machine = {
+        processor: cpus()[0]?.model ?? "unknown",
+        cores: cpus().length,
+        node: process.version,
+      };
       const results: Record<string, unknown> = {};
       for (const [one, { about, run }] of Object.entries(benchmarks)) {
         if (name !== undefined && name !== one) continue;
@@ -25,7 +32,14 @@ export function addBench(program: Command): void {
         const measured = await run();
         results[one] = measured;
         if (json) continue;
-        const rows = measured.map((m) => [m.name, number(m.value), m.unit, m.ratio === undefined ? "" : `${m.ratio.toFixed(2)} × baseline`, m.aim === undefined ? "" : `aim ${number(m.aim)}`, `${number(m.spread[0])} to ${number(m.spread[1])}, n ${m.n}`]);
+        const rows = measured.map((m) => [
+          m.name,
+          number(m.value),
+          m.unit,
+          m.ratio === undefined ? "" : `${m.ratio.toFixed(2)} × baseline`,
+          m.aim === undefined ? "" : `aim ${number(m.aim)}`,
+          `${number(m.spread[0])} to ${number(m.spread[1])}, n ${m.n}`,
+        ]);
         await print(`${table(rows, "  ")}\n`);
       }
       if (json) await printJson({ machine, results });
@@ -33,4 +47,5 @@ export function addBench(program: Command): void {
     });
 }
 
-const number = (x: number): string => (Math.abs(x) >= 1000 ? Math.round(x).toLocaleString("en") : x.toPrecision(3));
+const number = (x: number): string =>
+  Math.abs(x) >= 1000 ? Math.round(x).toLocaleString("en") : x.toPrecision(3);

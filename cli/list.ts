@@ -195,7 +195,10 @@ function optionTable(options: Options): string {
             ? JSON.stringify(initial).replaceAll(",", ", ")
             : `${String(initial)}${said}`;
       const short = choices && choices.join(" | ").length <= 40;
-      const notes = [choices && !short ? `one of ${choices.join(", ")}` : "", given.length > 40 ? `default ${given}` : ""];
+      const notes = [
+        choices && !short ? `one of ${choices.join(", ")}` : "",
+        given.length > 40 ? `default ${given}` : "",
+      ];
       const about = [doc, ...notes].filter(Boolean).join("; ");
       return [name, short ? choices.join(" | ") : kind, given.length > 40 ? "" : given, about];
     },

@@ -21,7 +21,9 @@ export function table(rows: readonly (readonly string[])[], indent = "", wrapAt 
   const line = (row: readonly string[]): string => {
     const [text = "", ...more] = row.length > last ? wrapped(row[last]!, wrapAt - before) : [];
     const cells = [...row.slice(0, last).map((cell, i) => cell.padEnd(widths[i]!)), text];
-    return [`${indent}${cells.join("  ")}`, ...more.map((part) => " ".repeat(before) + part)].map((part) => part.trimEnd()).join("\n");
+    return [`${indent}${cells.join("  ")}`, ...more.map((part) => " ".repeat(before) + part)]
+      .map((part) => part.trimEnd())
+      .join("\n");
   };
   return rows.map(line).join("\n");
 }

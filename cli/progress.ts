@@ -19,9 +19,13 @@ export class Progress {
     if (health.length === 0) return;
     const rows = this.#run.streams().reduce((n, { rows: of }) => n + of, 0);
     const rate = health.reduce((n, { rate_per_s }) => n + rate_per_s, 0);
-    const newest = this.#run.streams().reduce((t, { lastTime }) => (lastTime !== undefined && lastTime > t ? lastTime : t), 0n);
+    const newest = this.#run
+      .streams()
+      .reduce((t, { lastTime }) => (lastTime !== undefined && lastTime > t ? lastTime : t), 0n);
     const at = newest > 0n ? new Date(Number(newest / 1_000_000n)).toISOString().slice(0, 19) : "";
-    process.stderr.write(`\r\x1b[K${at}  ${rows.toLocaleString("en")} rows, ${Math.round(rate).toLocaleString("en")} rows/s`);
+    process.stderr.write(
+      `\r\x1b[K${at}  ${rows.toLocaleString("en")} rows, ${Math.round(rate).toLocaleString("en")} rows/s`,
+    );
     this.#shown = true;
   }
 

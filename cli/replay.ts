@@ -25,28 +25,45 @@ export function addReplay(program: Command): void {
     .description("replays a recorded run, through its own or another graph")
     .argument("<run>", "directory of a recorded run")
     .option("--speed <n>", "event time per time of the clock, or max", readSpeed, 1)
-    .option("--with <pipeline>", "takes operators, alarms and sinks from this file; sources keep their recorded names")
+    .option(
+      "--with <pipeline>",
+      "takes operators, alarms and sinks from this file; sources keep their recorded names",
+    )
     .option("--set <node.option=value>", "with --with: changes one value of that file", collect)
     .option("--out <dir>", "records what is derived into this directory")
     .option("--headless", "opens no view and ends with the recording", false)
     .action(async (directory: string, { speed, with: pipeline, set = [], out, headless }: Given) => {
-      const recording = await openRun(directory, { repair: true, resolve: readFrame }).catch((error: Error) => {
-        throw new CommandError(error.message, FAILED, { cause: error });
-      });
+      const recording = await openRun(directory, { repair: true, resolve: readFrame }).catch(
+        (error: Error) => {
+          throw new CommandError(error.message, FAILED, { cause: error });
+        },
+      );
       for (const sentence of recording.recovered) await tell(sentence);
       // What a source's options name may be gone; what it gave is recorded.
       const recorded = (source: string) => recordedPorts(directory, source);
-      const loaded = pipeline === undefined ? undefined : await loadPipeline(pipeline, set, registry, { recorded });
+      const loaded =
+        pipeline === undefined ? undefined : await loadPipeline(pipeline, set, registry, { recorded });
       const spec = loaded?.spec ?? (recording.manifest.pipeline as PipelineSpec);
       const { plan, problems } = wire(spec, registry, { recorded });
       if (!plan) {
         const list = problems.map(({ path, message }) => `${directory}: ${path.join(".")}: ${message}`);
-        throw new CommandError([...list, "This run was recorded with another version; give a pipeline with --with."].join("\n"), MISTAKE);
+        throw new CommandError(
+          [...list, "This run was recorded with another version; give a pipeline with --with."].join("\n"),
+          MISTAKE,
+        );
       }
       const missing = unrecorded(plan, recording.streams.map(({ stream }) => stream)); // prettier-ignore
       if (missing.length > 0) throw new CommandError(missing.join("\n"), MISTAKE);
       try {
-        await carryOut({ plan, spec, directory: loaded?.directory ?? directory, headless, out, recording, mode: { kind: "replay", speed } });
+        await carryOut({
+          plan,
+          spec,
+          directory: loaded?.directory ?? directory,
+          headless,
+          out,
+          recording,
+          mode: { kind: "replay", speed },
+        });
       } finally {
         await recording.close();
       }
@@ -54,7 +71,10 @@ export function addReplay(program: Command): void {
 }
 
 /** What the graph reads of the sources and the recording does not hold. */
-function unrecorded(plan: NonNullable<ReturnType<typeof wire>["plan"]>, recorded: readonly string[]): string[] {
+function unrecorded(
+  plan: NonNullable<ReturnType<typeof wire>["plan"]>,
+  recorded: readonly string[],
+): string[] {
   const made = new Set(plan.operators.map(({ name }) => name));
   const problems: string[] = [];
   for (const { name, inputs } of plan.operators) {
@@ -63,7 +83,9 @@ function unrecorded(plan: NonNullable<ReturnType<typeof wire>["plan"]>, recorded
       const node = stream.split(".")[0]!;
       // A port of a recorded source may have stayed empty.
       if (recorded.some((other) => other.startsWith(`${node}.`))) continue;
-      problems.push(`operators.${name}.from.${port}: ${stream} is not in the recording, which holds ${recorded.filter((other) => other.includes(".")).join(", ")}`);
+      problems.push(
+        `operators.${name}.from.${port}: ${stream} is not in the recording, which holds ${recorded.filter((other) => other.includes(".")).join(", ")}`,
+      );
     }
   }
   return problems;

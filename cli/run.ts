@@ -12,18 +12,31 @@ export function addRun(program: Command): void {
     .description("runs a pipeline, records it, and prints the run's directory last")
     .argument("<pipeline>", "pipeline file, as examples/first-light.yaml")
     .option("--set <node.option=value>", "changes one value of the file; may be given several times", collect)
-    .option("--out <dir>", "records into this directory, in place of a new one in the pipeline's run.directory")
+    .option(
+      "--out <dir>",
+      "records into this directory, in place of a new one in the pipeline's run.directory",
+    )
     .option("--headless", "opens no view and ends with the last source", false)
     .option("--speed <n>", "event time per time of the clock, or max (default: max)", readSpeed)
-    .action(async (file: string, { set = [], out, headless, speed = Infinity }: { set?: string[]; out?: string; headless: boolean; speed?: number }) => {
-      const { plan, spec, directory } = await loadPipeline(file, set, registry);
-      const simulated = plan.sources.every(({ definition }) => definition.name.startsWith("simulated/"));
-      await carryOut({
+    .action(
+      async (
+        file: string,
+        {
+          set = [],
+          out,
+          headless,
+          speed = Infinity,
+        }: { set?: string[]; out?: string; headless: boolean; speed?: number },
+      ) => {
+        const { plan, spec, directory } = await loadPipeline(file, set, registry);
+        const simulated = plan.sources.every(({ definition }) => definition.name.startsWith("simulated/"));
+        await carryOut({
         plan, spec, directory, headless,
         mode: { kind: simulated ? "simulated" : "live", speed },
         out: out ?? newRunDirectory(plan.run.directory, plan.run.name),
       }); // prettier-ignore
-    });
+      },
+    );
 }
 
 /** "60", "60x" or "max". */

@@ -6,7 +6,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createRecorder, writeManifest, type Manifest, type RecordedRun } from "../runtime/journal/index.ts";
-import { Run, startInThreads, threadUrl, formatTime, type Plan, type PipelineSpec, type RunView, type SinkHandle } from "../runtime/index.ts";
+import {
+  Run,
+  startInThreads,
+  threadUrl,
+  formatTime,
+  type Plan,
+  type PipelineSpec,
+  type RunView,
+  type SinkHandle,
+} from "../runtime/index.ts";
 import { readFrame } from "../sources/index.ts";
 import { CommandError, FAILED, MISTAKE } from "./command-error.ts";
 import { makeDirectory } from "./make-directory.ts";
@@ -33,9 +42,13 @@ export interface RunRequest {
 /** Runs to the end. Throws a CommandError with exit code 1 where the run failed. */
 export async function carryOut(request: RunRequest): Promise<void> {
   const { plan, spec, recording, mode, headless } = request;
-  const directory = request.out === undefined ? await mkdtemp(join(tmpdir(), "operando-")) : resolve(request.out);
+  const directory =
+    request.out === undefined ? await mkdtemp(join(tmpdir(), "operando-")) : resolve(request.out);
   const made = await makeDirectory(directory).catch((error: NodeJS.ErrnoException) => {
-    const why = error.code === "ENOTDIR" || error.code === "EEXIST" ? "part of its path is a file, not a directory" : error.message;
+    const why =
+      error.code === "ENOTDIR" || error.code === "EEXIST"
+        ? "part of its path is a file, not a directory"
+        : error.message;
     throw new CommandError(`cannot record into ${directory}: ${why}`, FAILED, { cause: error });
   });
   const recorder = await createRecorder({ directory, resolve: readFrame }).catch((error: Error) => {
@@ -89,7 +102,8 @@ export async function carryOut(request: RunRequest): Promise<void> {
 
   try {
     for (const { definition, config } of plan.sinks) {
-      if (!(headless && definition.name === "websocket")) sinks.push(await definition.open(config as never, run));
+      if (!(headless && definition.name === "websocket"))
+        sinks.push(await definition.open(config as never, run));
     }
   } catch (error) {
     await finish("failed");
@@ -97,7 +111,8 @@ export async function carryOut(request: RunRequest): Promise<void> {
     throw new CommandError((error as Error).message, MISTAKE, { cause: error });
   }
   const says = sinks.flatMap(({ says }) => (says === undefined ? [] : [says]));
-  for (const line of request.welcome?.(says, request.out === undefined ? undefined : directory) ?? says) await tell(line);
+  for (const line of request.welcome?.(says, request.out === undefined ? undefined : directory) ?? says)
+    await tell(line);
 
   let stopped = false;
   const interrupt = (): void => {
@@ -120,7 +135,10 @@ export async function carryOut(request: RunRequest): Promise<void> {
   process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
   await finish(failures.length > 0 ? "failed" : stopped ? "stopped" : "finished");
   if (request.out !== undefined) await print(`${directory}\n`);
-  if (broken) throw new CommandError(`${broken.message}\nWhat was recorded until then is kept.`, FAILED, { cause: broken });
+  if (broken)
+    throw new CommandError(`${broken.message}\nWhat was recorded until then is kept.`, FAILED, {
+      cause: broken,
+    });
   if (failures.length > 0) {
     throw new CommandError(failures.map(({ node, error }) => `${node}: ${error.message}`).join("\n"), FAILED);
   }
@@ -133,7 +151,8 @@ function tellTimes(run: Run, progress: Progress): void {
     const zone = metadata["timezone"];
     const how = {
       "zone assumed": `its times name no zone and are read as those of ${zone ?? "this machine"}; set timezone if that is wrong`,
-      "first seen": "it has no times of measurement; they are those when it was first seen; set start to place it",
+      "first seen":
+        "it has no times of measurement; they are those when it was first seen; set start to place it",
       "placed by hand": "placed in time by hand",
     }[metadata["time_basis"] ?? ""];
     const node = stream.split(".")[0]!;
@@ -154,10 +173,14 @@ function tellFaults(run: Run, progress: Progress): void {
     const kind = `${node} ${what.replaceAll(/[\d.]+/g, "#")}`;
     const n = (told.get(kind) ?? 0) + 1;
     told.set(kind, n);
-    if (n <= TOLD) progress.say(`fault at ${formatTime(time)}: ${what.startsWith(`${node} `) ? "" : `${node}: `}${what}`);
+    if (n <= TOLD)
+      progress.say(`fault at ${formatTime(time)}: ${what.startsWith(`${node} `) ? "" : `${node}: `}${what}`);
     if (n === TOLD) progress.say(`${node}: further faults of this kind are counted in the stream faults`);
   });
   run.alarm$.subscribe(({ alarm, level, time, priority, deliver }) => {
-    if (deliver.includes("log")) progress.say(`${["clear", "watch", "ALARM"][level] ?? level}: ${alarm} (${priority}) at ${formatTime(time)}`);
+    if (deliver.includes("log"))
+      progress.say(
+        `${["clear", "watch", "ALARM"][level] ?? level}: ${alarm} (${priority}) at ${formatTime(time)}`,
+      );
   });
 }

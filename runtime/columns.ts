@@ -70,7 +70,8 @@ export function typeOf(array: NumericArray): Numeric {
   return TYPE_OF.get(array.constructor)!;
 }
 
-export const isList = (column: Column): column is ListColumn => !ArrayBuffer.isView(column) && !Array.isArray(column);
+export const isList = (column: Column): column is ListColumn =>
+  !ArrayBuffer.isView(column) && !Array.isArray(column);
 const isText = (column: Column): column is readonly string[] => Array.isArray(column);
 
 /** Values that one row of a column holds: 1, or the size of an image. */

@@ -70,7 +70,9 @@ export function quantity(unit: string, initial: Given<number>, about: Range = {}
       if (typeof value === "number") {
         // Zero and infinity are the same in every unit; a bare number elsewhere would hide a mistake.
         if (/^(1|\{.*\})$/.test(unit) || value === 0 || Math.abs(value) === Infinity) return value;
-        addIssue({ message: `${value} has no unit; write "${value} ${unit}", or it in another unit of the same quantity` });
+        addIssue({
+          message: `${value} has no unit; write "${value} ${unit}", or it in another unit of the same quantity`,
+        });
         return NEVER;
       }
       if (typeof value !== "string") {

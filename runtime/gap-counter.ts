@@ -40,7 +40,8 @@ export class GapCounter {
 function longest_s(halves: Int32Array): number {
   let longest = 0;
   for (let i = 2; i < halves.length; i += 2) {
-    const interval = (halves[i + 1]! - halves[i - 1]!) * 4294967296 + ((halves[i]! >>> 0) - (halves[i - 2]! >>> 0));
+    const interval =
+      (halves[i + 1]! - halves[i - 1]!) * 4294967296 + ((halves[i]! >>> 0) - (halves[i - 2]! >>> 0));
     if (interval > longest) longest = interval;
   }
   return longest / 1e9;

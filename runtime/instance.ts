@@ -246,7 +246,13 @@ class Writer {
       const column = columns[name];
       const field = this.#fields[name]!;
       // Nearly all columns, nearly always: numbers of the declared type, one a row.
-      if (field.kind !== "image" && ArrayBuffer.isView(column) && column.length === length && typeOf(column) === field.type) continue;
+      if (
+        field.kind !== "image" &&
+        ArrayBuffer.isView(column) &&
+        column.length === length &&
+        typeOf(column) === field.type
+      )
+        continue;
       if (column === undefined) throw new TypeError(`${this.#port}: no column ${name}`);
       const rows = Array.isArray(column) ? column.length
         : isList(column) ? column.offsets.length - 1
@@ -260,7 +266,8 @@ class Writer {
     }
     const { time } = columns;
     // Times handed on from the input are in order already.
-    if (time !== this.ordered && timeOrder(time) === 0) throw new RangeError(`${this.#port}: rows must be put out in time order`);
+    if (time !== this.ordered && timeOrder(time) === 0)
+      throw new RangeError(`${this.#port}: rows must be put out in time order`);
     this.#order(time[0]!, time[length - 1]!);
     this.#parts.push(columns);
   }

@@ -476,7 +476,9 @@ export class Run implements RunView {
   }
 
   /** A row for each stream and edge in the stream `health`: what somebody asks after a bad night. */
-  recordHealth(positions: readonly { readonly stream: string; readonly row: number; readonly durableRow: number }[]): void {
+  recordHealth(
+    positions: readonly { readonly stream: string; readonly row: number; readonly durableRow: number }[],
+  ): void {
     const stream = this.stream("health");
     if (!stream.schema) stream.open(HEALTH);
     const written = new Map(positions.map((position) => [position.stream, position]));
@@ -500,7 +502,10 @@ export class Run implements RunView {
     readonly name: string;
     readonly state: string;
     readonly error: Error | undefined;
-    readonly edges: readonly { readonly port: string; readonly stream: string; readonly depthBytes: number;
+    readonly edges: readonly {
+      readonly port: string;
+      readonly stream: string;
+      readonly depthBytes: number;
       readonly highWaterBytes: number;
       readonly spills: number;
     }[];

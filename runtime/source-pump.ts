@@ -6,7 +6,13 @@
 import { fromArrow, fromArrowSchema } from "./arrow.ts";
 import { BEGIN_OF_TIME, END_OF_TIME } from "./batch.ts";
 import { byteSize, concat, isList, slice, timeOrder, typeOf, type Columns } from "./columns.ts";
-import { SourceError, type Fault, type FrameReference, type SourceColumns, type SourceItem } from "./define.ts";
+import {
+  SourceError,
+  type Fault,
+  type FrameReference,
+  type SourceColumns,
+  type SourceItem,
+} from "./define.ts";
 import type { Reporter } from "./operator-node.ts";
 import type { Pacer } from "./pacer.ts";
 import { firstAtOrAfter, type Stream } from "./stream.ts";
@@ -227,7 +233,10 @@ export class SourcePump {
       ...(item.watermark !== undefined && { watermark: item.watermark + this.#shift }),
       ...(item.faults && {
         // What is said before the first row has no better time than the start.
-        faults: item.faults.map((fault) => ({ ...fault, time: this.#shifted ? fault.time + this.#shift : start })),
+        faults: item.faults.map((fault) => ({
+          ...fault,
+          time: this.#shifted ? fault.time + this.#shift : start,
+        })),
       }),
     };
   }
@@ -238,7 +247,10 @@ export class SourcePump {
 
   #accept(item: SourceItem): void {
     for (const key in item) {
-      if (!ITEM_KEYS.has(key)) throw new TypeError(`${this.name}: an item has ${[...ITEM_KEYS].join(", ")}, not ${key}; rows stand as { rows: { port: columns } }`);
+      if (!ITEM_KEYS.has(key))
+        throw new TypeError(
+          `${this.name}: an item has ${[...ITEM_KEYS].join(", ")}, not ${key}; rows stand as { rows: { port: columns } }`,
+        );
     }
     if (this.#early) {
       if (this.#early.length === 0) void this.#options.decided.then(() => this.#release());

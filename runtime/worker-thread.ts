@@ -25,7 +25,12 @@ try {
     try {
       const result = running.step(rows, upTo);
       const transfer: ArrayBuffer[] = [];
-      const moved = Object.fromEntries(Object.entries(result.rows).map(([port, columns]): [string, Columns] => [port, packed(columns, transfer)]));
+      const moved = Object.fromEntries(
+        Object.entries(result.rows).map(([port, columns]): [string, Columns] => [
+          port,
+          packed(columns, transfer),
+        ]),
+      );
       reply({ kind: "stepped", result: { ...result, rows: moved } }, transfer);
     } catch (error) {
       failed(error);

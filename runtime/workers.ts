@@ -34,12 +34,17 @@ export type WorkerReply =
 const IN_FLIGHT = 2;
 
 /** Starts operators in threads, whose definitions stand in the module `registry` (compiled JavaScript). */
-export function startInThreads(registry: URL, threads = Math.max(1, availableParallelism() - 1)): StartEngine {
+export function startInThreads(
+  registry: URL,
+  threads = Math.max(1, availableParallelism() - 1),
+): StartEngine {
   return async (planned, inputs, origin) => {
     const { definition, config, place } = planned;
     const spread = place === "workers" && definition.key === "row" ? threads : 1;
     const start: WorkerStart = { registry: registry.href, operator: definition.name, config, inputs, origin };
-    const workers = await Promise.all(Array.from({ length: spread }, () => OperatorThread.start(planned.name, start)));
+    const workers = await Promise.all(
+      Array.from({ length: spread }, () => OperatorThread.start(planned.name, start)),
+    );
     let next = 0;
     return {
       outputs: workers[0]!.outputs,
@@ -67,7 +72,10 @@ class OperatorThread {
   }
 
   static async start(name: string, start: WorkerStart): Promise<OperatorThread> {
-    const thread = new OperatorThread(name, new Worker(threadUrl(import.meta.url, "runtime/worker-thread.js"), { workerData: start }));
+    const thread = new OperatorThread(
+      name,
+      new Worker(threadUrl(import.meta.url, "runtime/worker-thread.js"), { workerData: start }),
+    );
     const reply = await thread.#reply();
     if (reply.kind === "started") thread.outputs = reply.outputs;
     return thread;
@@ -75,14 +83,18 @@ class OperatorThread {
 
   async #reply(): Promise<WorkerReply> {
     if (this.#lost) throw this.#lost;
-    const reply = await new Promise<WorkerReply>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    const reply = await new Promise<WorkerReply>((resolve, reject) =>
+      this.#waiting.push({ resolve, reject }),
+    );
     if (reply.kind === "failed") throw Object.assign(new Error(reply.message), { stack: reply.stack });
     return reply;
   }
 
   async step({ rows, upTo }: StepRequest): Promise<StepResult> {
     const transfer: ArrayBuffer[] = [];
-    const sent = Object.fromEntries(Object.entries(rows).map(([port, columns]) => [port, packed(columns, transfer)]));
+    const sent = Object.fromEntries(
+      Object.entries(rows).map(([port, columns]) => [port, packed(columns, transfer)]),
+    );
     if (!this.#lost) this.#worker.postMessage({ rows: sent, upTo } satisfies StepRequest, transfer);
     const reply = await this.#reply();
     return (reply as Extract<WorkerReply, { kind: "stepped" }>).result;

@@ -31,7 +31,8 @@ export interface RollingEstimate {
 export function rollingEstimate(values: Float64Array, errors: Float64Array): RollingEstimate {
   const n = values.length;
   const own = weighted(values, errors, 0);
-  const beyond = own.count > 1 ? Math.max(0, (own.chi - (own.count - 1)) / (own.weight - own.squares / own.weight)) : 0;
+  const beyond =
+    own.count > 1 ? Math.max(0, (own.chi - (own.count - 1)) / (own.weight - own.squares / own.weight)) : 0;
   const { mean, weight, count } = weighted(values, errors, beyond);
   const median = medianOf(values);
   const mad = medianOf(values.map((value) => Math.abs(value - median)));
@@ -57,7 +58,8 @@ function weighted(values: Float64Array, errors: Float64Array, variance: number) 
     count++;
   }
   const mean = count > 0 ? sum / weight : NaN;
-  for (let i = 0; i < values.length; i++) if (errors[i]! > 0) chi += (values[i]! - mean) ** 2 / (errors[i]! ** 2 + variance);
+  for (let i = 0; i < values.length; i++)
+    if (errors[i]! > 0) chi += (values[i]! - mean) ** 2 / (errors[i]! ** 2 + variance);
   return { mean, weight, squares, count, chi };
 }
 
@@ -87,7 +89,10 @@ export const rolling = defineOperator({
       median: scalar("Pa", { uncertainty: "median_se" }),
       median_se: scalar("Pa"),
       mad: scalar("Pa", { doc: "median absolute deviation from the median" }),
-      mean: scalar("Pa", { uncertainty: "mean_se", doc: "weighted by 1 / (modulus_se² + the variance that the curves have beyond it)" }),
+      mean: scalar("Pa", {
+        uncertainty: "mean_se",
+        doc: "weighted by 1 / (modulus_se² + the variance that the curves have beyond it)",
+      }),
       mean_se: scalar("Pa"),
       count: scalar("1", { doc: "curves with a modulus in the window" }),
     },

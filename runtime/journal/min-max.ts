@@ -80,7 +80,10 @@ class Tally {
   bucket(seconds: number): number {
     if (seconds < 0) return -1;
     if (seconds >= this.#seconds) return this.#buckets;
-    return Math.min(this.#buckets - 1, bucketAt(Math.round(seconds * 1e9), (this.#seconds * 1e9) / this.#buckets));
+    return Math.min(
+      this.#buckets - 1,
+      bucketAt(Math.round(seconds * 1e9), (this.#seconds * 1e9) / this.#buckets),
+    );
   }
 
   has = (bucket: number): boolean => bucket >= 0 && bucket < this.#buckets;

@@ -114,13 +114,18 @@ export async function openRun(
     recovered: said,
     read: (stream, range = {}) =>
       readRows(named(stream).files, range, { heartbeats: range.heartbeats ?? false, resolve }),
-    minMax: async (stream, column, span) =>
-{
+    minMax: async (stream, column, span) => {
       const { files, levels } = named(stream);
       const fields = files.segments.flatMap(({ schema }) => Object.entries(schema.fields));
-      const names = [...new Set(fields.filter(([, { kind }]) => kind === "scalar" || kind === "code").map(([name]) => name))];
+      const names = [
+        ...new Set(
+          fields.filter(([, { kind }]) => kind === "scalar" || kind === "code").map(([name]) => name),
+        ),
+      ];
       if (fields.length > 0 && !names.includes(column)) {
-        throw new RunError(`${stream} has no column ${column} of one number a row; it has ${names.join(", ") || "none"}`);
+        throw new RunError(
+          `${stream} has no column ${column} of one number a row; it has ${names.join(", ") || "none"}`,
+        );
       }
       return minMax(files, levels, column, span);
     },

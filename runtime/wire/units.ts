@@ -13,7 +13,11 @@ const PREFIXES: Record<string, number> = {
 type Dimension = readonly [number, number, number, number, number, number, number];
 interface Atom { factor: number; dimension: Dimension; prefixable: boolean; offset?: number } // prettier-ignore
 
-const atom = (factor: number, dimension: Dimension, prefixable = true): Atom => ({ factor, dimension, prefixable });
+const atom = (factor: number, dimension: Dimension, prefixable = true): Atom => ({
+  factor,
+  dimension,
+  prefixable,
+});
 const NONE: Dimension = [0, 0, 0, 0, 0, 0, 0];
 
 const ATOMS: Record<string, Atom> = {
@@ -70,7 +74,8 @@ function parseAtom(symbol: string): Atom | undefined {
   for (const length of [1, 2]) {
     const prefix = PREFIXES[symbol.slice(0, length)];
     const rest = ATOMS[symbol.slice(length)];
-    if (prefix && rest?.prefixable && rest.offset === undefined) return { ...rest, factor: rest.factor * prefix };
+    if (prefix && rest?.prefixable && rest.offset === undefined)
+      return { ...rest, factor: rest.factor * prefix };
   }
   return undefined;
 }
@@ -81,12 +86,17 @@ const parsed = new Map<string, Unit>();
 export function parseUnit(text: string): Unit {
   const known = parsed.get(text);
   if (known) return known;
-  const spelled = (SPELLINGS[text.trim()] ?? text.trim()).replaceAll("µ", "u").replaceAll("μ", "u").replaceAll("·", ".");
+  const spelled = (SPELLINGS[text.trim()] ?? text.trim())
+    .replaceAll("µ", "u")
+    .replaceAll("μ", "u")
+    .replaceAll("·", ".");
   let factor = 1;
   let offset = 0;
   let counted = "";
   const dimension: number[] = [...NONE];
-  const parts = [...spelled.matchAll(/([./]?)([^./{}[\]]*(?:\[[^\]]*\])?[^./{}[\]]*)(\{[^}]*\})?/g)].filter((p) => p[0]);
+  const parts = [...spelled.matchAll(/([./]?)([^./{}[\]]*(?:\[[^\]]*\])?[^./{}[\]]*)(\{[^}]*\})?/g)].filter(
+    (p) => p[0],
+  );
   if (parts.map((p) => p[0]).join("") !== spelled) throw new RangeError(`"${text}" is not a unit`);
   for (const [, operator, body = "", annotation] of parts) {
     const sign = operator === "/" ? -1 : 1;

@@ -184,7 +184,9 @@ class Reader {
         if (!(error instanceof SourceError)) throw error;
         if (file.kind === "curve") throw error;
         yield {
-          faults: [{ time: this.#lastTime ?? clock, what: `${error.message}; this curve is left out`, unread: true }],
+          faults: [
+            { time: this.#lastTime ?? clock, what: `${error.message}; this curve is left out`, unread: true },
+          ],
         };
         continue;
       }

@@ -69,7 +69,10 @@ async function* rowsOf(path: string, context: SourceContext): AsyncGenerator<Sou
       },
     },
     faults: [
-      ...mpr.problems.map(({ at, what, unread }) => ({ ...fault(`byte ${at}: ${what}`), ...(unread && { unread }) })),
+      ...mpr.problems.map(({ at, what, unread }) => ({
+        ...fault(`byte ${at}: ${what}`),
+        ...(unread && { unread }),
+      })),
       ...clock.doubts.map((doubt) => fault(doubt)),
     ],
   };

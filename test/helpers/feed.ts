@@ -21,20 +21,31 @@ export interface FeedOptions {
   reloadAfter?: readonly number[];
 }
 
-export type Fed = { readonly faults: readonly Fault[] } & { readonly [port: string]: never } & Record<string, Columns>;
+export type Fed = { readonly faults: readonly Fault[] } & { readonly [port: string]: never } & Record<
+    string,
+    Columns
+  >;
 
 // oxlint-disable-next-line no-explicit-any
-export function feed(definition: AnyOperator, inputs: Record<string, Record<string, unknown> & { time: BigInt64Array }>, options: FeedOptions = {}): any {
+export function feed(
+  definition: AnyOperator,
+  inputs: Record<string, Record<string, unknown> & { time: BigInt64Array }>,
+  options: FeedOptions = {},
+): any {
   const origin = options.origin ?? 0n;
   const schemas: Record<string, Schema> = {};
   for (const port in inputs) {
     const fields = options.schema?.[port] ?? wantedBy(definition.input, port)!;
-    schemas[port] = { fields: Object.fromEntries(Object.entries(fields).filter(([name]) => name in inputs[port]!)), metadata: options.metadata?.[port] ?? {} };
+    schemas[port] = {
+      fields: Object.fromEntries(Object.entries(fields).filter(([name]) => name in inputs[port]!)),
+      metadata: options.metadata?.[port] ?? {},
+    };
     const problems = misfits(port, wantedBy(definition.input, port)!, port, schemas[port]);
     if (problems.length) throw new TypeError(problems.join("\n"));
   }
   const { config, problems } = readConfig(definition.config, options.with ?? {});
-  if (problems.length) throw new TypeError(problems.map(({ key, message }) => `${key}: ${message}`).join("\n"));
+  if (problems.length)
+    throw new TypeError(problems.map(({ key, message }) => `${key}: ${message}`).join("\n"));
   let running = startOperator(definition, config, schemas, origin);
   const taken: Record<string, Columns[]> = {};
   const faults: Fault[] = [];
@@ -43,13 +54,18 @@ export function feed(definition: AnyOperator, inputs: Record<string, Record<stri
     const result = running.step(rows, upTo);
     for (const port in result.rows) {
       const columns = result.rows[port]!;
-      if (columns.time[0]! < watermark) throw new Error(`${port}: a row at ${columns.time[0]} breaks the promise ${watermark}; say so with holds()`);
+      if (columns.time[0]! < watermark)
+        throw new Error(
+          `${port}: a row at ${columns.time[0]} breaks the promise ${watermark}; say so with holds()`,
+        );
       (taken[port] ??= []).push(columns);
     }
     watermark = result.watermark;
     faults.push(...result.faults);
   };
-  const times = Object.values(inputs).flatMap(({ time }) => [...time]).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  const times = Object.values(inputs)
+    .flatMap(({ time }) => [...time])
+    .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   const size = options.rows ?? Math.max(1, times.length);
   const done: Record<string, number> = Object.fromEntries(Object.keys(inputs).map((port) => [port, 0]));
   let count = 0;

@@ -7,7 +7,15 @@ import { wire, type PipelineSpec, type Plan } from "../../runtime/wiring.ts";
 
 export interface TestPipeline {
   sources: Record<string, Record<string, unknown> & { use: AnySource }>;
-  operators?: Record<string, { use: AnyOperator; from: string | Record<string, string>; with?: Record<string, unknown>; place?: string }>;
+  operators?: Record<
+    string,
+    {
+      use: AnyOperator;
+      from: string | Record<string, string>;
+      with?: Record<string, unknown>;
+      place?: string;
+    }
+  >;
   alarms?: PipelineSpec["alarms"];
 }
 
@@ -20,8 +28,15 @@ export function plan({ sources, operators = {}, alarms = {} }: TestPipeline): Pl
   const spec: PipelineSpec = {
     run: { name: "test", directory: "runs" },
     experiment: {},
-    sources: Object.fromEntries(Object.entries(sources).map(([name, { use, ...rest }]) => [name, { use: use.name, with: rest }])),
-    operators: Object.fromEntries(Object.entries(operators).map(([name, node]) => [name, { ...node, use: node.use.name, with: node.with ?? {} }])),
+    sources: Object.fromEntries(
+      Object.entries(sources).map(([name, { use, ...rest }]) => [name, { use: use.name, with: rest }]),
+    ),
+    operators: Object.fromEntries(
+      Object.entries(operators).map(([name, node]) => [
+        name,
+        { ...node, use: node.use.name, with: node.with ?? {} },
+      ]),
+    ),
     alarms,
     sinks: {},
   };
@@ -31,7 +46,15 @@ export function plan({ sources, operators = {}, alarms = {} }: TestPipeline): Pl
 }
 
 /** Runs to the end and gives back all rows of all streams. */
-export async function runToEnd(pipeline: TestPipeline, options: Partial<RunOptions> = {}): Promise<{ run: Run; rows: Record<string, Columns>; batches: Record<string, Batch[]>; failures: readonly { node: string; error: Error }[] }> {
+export async function runToEnd(
+  pipeline: TestPipeline,
+  options: Partial<RunOptions> = {},
+): Promise<{
+  run: Run;
+  rows: Record<string, Columns>;
+  batches: Record<string, Batch[]>;
+  failures: readonly { node: string; error: Error }[];
+}> {
   const run = new Run({ plan: plan(pipeline), mode: { kind: "live", speed: Infinity }, ...options });
   const batches: Record<string, Batch[]> = {};
   const watched = new Set<string>();
@@ -43,9 +66,21 @@ export async function runToEnd(pipeline: TestPipeline, options: Partial<RunOptio
     });
   };
   for (const { stream } of run.streams()) watch(stream);
-  for (const { name, ports } of run.plan.sources) for (const port in ports) { watch(`${name}.${port}`); watch(`${name}.${port}.late`); }
+  for (const { name, ports } of run.plan.sources)
+    for (const port in ports) {
+      watch(`${name}.${port}`);
+      watch(`${name}.${port}.late`);
+    }
   run.streams$.subscribe(({ stream }) => watch(stream));
   const { failures } = await run.start();
-  const rows = Object.fromEntries(Object.entries(batches).map(([name, list]) => [name, concat(list.map(({ columns }) => columns), list[0]!.schema.fields)]));
+  const rows = Object.fromEntries(
+    Object.entries(batches).map(([name, list]) => [
+      name,
+      concat(
+        list.map(({ columns }) => columns),
+        list[0]!.schema.fields,
+      ),
+    ]),
+  );
   return { run, rows, batches, failures };
 }

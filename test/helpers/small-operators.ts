@@ -16,7 +16,9 @@ export const played = defineSource({
 });
 
 export const item = (times: number[], values = times): SourceItem => ({
-  rows: { values: { time: BigInt64Array.from(times, (t) => BigInt(t) * S), value: Float64Array.from(values) } },
+  rows: {
+    values: { time: BigInt64Array.from(times, (t) => BigInt(t) * S), value: Float64Array.from(values) },
+  },
 });
 
 /** Hands rows on, and reports each whose value is a multiple of three. */
@@ -29,7 +31,8 @@ export const picky = defineOperator({
     step({ values }, out) {
       out.values.put({ time: values.time, value: values.value });
       for (let i = 0; i < values.length; i++) {
-        if (values.value[i]! % 3 === 0) out.fault(values.time[i]!, `${values.value[i]} is a multiple of three`);
+        if (values.value[i]! % 3 === 0)
+          out.fault(values.time[i]!, `${values.value[i]} is a multiple of three`);
       }
     },
   }),
@@ -87,10 +90,19 @@ export const interleaved = defineOperator({
   start: () => ({
     step({ left, right }, out) {
       const rows = [
-        ...Array.from({ length: left.length }, (_, i) => ({ time: left.time[i]!, left: left.value[i]!, right: NaN })),
-        ...Array.from({ length: right.length }, (_, i) => ({ time: right.time[i]!, left: NaN, right: right.value[i]! })),
+        ...Array.from({ length: left.length }, (_, i) => ({
+          time: left.time[i]!,
+          left: left.value[i]!,
+          right: NaN,
+        })),
+        ...Array.from({ length: right.length }, (_, i) => ({
+          time: right.time[i]!,
+          left: NaN,
+          right: right.value[i]!,
+        })),
       ];
-      for (const row of rows.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0))) out.rows.add(row);
+      for (const row of rows.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0)))
+        out.rows.add(row);
     },
   }),
 });

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { GapCounter } from "../../runtime/gap-counter.ts";
 
 const every_ns = 250_000_000n;
-const times = (rows: readonly number[]) => BigInt64Array.from(rows, (row) => 1_767_600_000_000_000_000n + BigInt(row) * every_ns);
+const times = (rows: readonly number[]) =>
+  BigInt64Array.from(rows, (row) => 1_767_600_000_000_000_000n + BigInt(row) * every_ns);
 const rows = Array.from({ length: 400 }, (_, i) => i);
 
 test.each([1, 7, 400])("counts single rows that are missing, in batches of %i", (size) => {

@@ -35,7 +35,12 @@ test("a silent source is declared idle by the clock, the others go on, and a rep
   Object.assign(script, { busy: [item([1, 2, 3, 10, 100])] });
   const recorder = await createRecorder({ directory: scratch, inThread: false });
   const run = new Run({ plan: pipeline, mode: { kind: "live", speed: Infinity }, origin: 0n, recorder });
-  await writeManifest(scratch, { operando: "test", name: "test", origin: "0", started: "2026-01-01T00:00:00Z" });
+  await writeManifest(scratch, {
+    operando: "test",
+    name: "test",
+    origin: "0",
+    started: "2026-01-01T00:00:00Z",
+  });
   const rows: number[] = [];
   let waiter: { n: number; resolve: () => void } | undefined;
   const seen = (n: number) => new Promise<void>((resolve) => (waiter = { n, resolve }));
@@ -64,7 +69,11 @@ test("a silent source is declared idle by the clock, the others go on, and a rep
   expect(states).toContain("idle");
   const again = new Run({ plan: pipeline, mode: { kind: "replay", speed: Infinity }, origin: 0n, recording });
   const replayed: number[] = [];
-  again.stream("both.rows").appended$.subscribe(({ columns }) => replayed.push(...[...columns.time].map((time) => Number(time / 1_000_000_000n))));
+  again
+    .stream("both.rows")
+    .appended$.subscribe(({ columns }) =>
+      replayed.push(...[...columns.time].map((time) => Number(time / 1_000_000_000n))),
+    );
   await again.start();
   await recording.close();
   expect(replayed).toEqual([1, 1, 2, 3, 10, 100]);

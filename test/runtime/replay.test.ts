@@ -22,7 +22,15 @@ const pipeline = plan({
     both: { use: interleaved, from: { left: "sum.sums", right: "two.values" } },
   },
 });
-const DERIVED = ["twice.values", "picky.values", "choosy.values", "sum.sums", "both.rows", "faults", "alarms"];
+const DERIVED = [
+  "twice.values",
+  "picky.values",
+  "choosy.values",
+  "sum.sums",
+  "both.rows",
+  "faults",
+  "alarms",
+];
 
 let count = 0;
 async function record(from?: string): Promise<string> {
@@ -30,8 +38,21 @@ async function record(from?: string): Promise<string> {
   const recorder = await createRecorder({ directory, inThread: false });
   const recording = from === undefined ? undefined : await openRun(from);
   const origin = recording ? BigInt(recording.manifest.origin) : 0n;
-  const run = new Run({ plan: pipeline, mode: { kind: "live", speed: Infinity }, origin, recorder, recording, creditBytes: 64, ringBytes: 256 });
-  await writeManifest(directory, { operando: "test", name: "test", origin: String(origin), started: "2026-01-01T00:00:00Z" });
+  const run = new Run({
+    plan: pipeline,
+    mode: { kind: "live", speed: Infinity },
+    origin,
+    recorder,
+    recording,
+    creditBytes: 64,
+    ringBytes: 256,
+  });
+  await writeManifest(directory, {
+    operando: "test",
+    name: "test",
+    origin: String(origin),
+    started: "2026-01-01T00:00:00Z",
+  });
   const { failures } = await run.start();
   expect(failures).toEqual([]);
   await recorder.close();
@@ -51,16 +72,24 @@ function derived(directory: string): Record<string, string> {
   return files;
 }
 
-const times = fc.array(fc.integer({ min: 0, max: 300 }), { minLength: 1, maxLength: 160 }).map((list) => list.sort((a, b) => a - b));
-const cuts = (n: number) => fc.array(fc.nat(n), { maxLength: 8 }).map((at) => [...new Set([0, ...at, n])].sort((a, b) => a - b));
+const times = fc
+  .array(fc.integer({ min: 0, max: 300 }), { minLength: 1, maxLength: 160 })
+  .map((list) => list.sort((a, b) => a - b));
+const cuts = (n: number) =>
+  fc.array(fc.nat(n), { maxLength: 8 }).map((at) => [...new Set([0, ...at, n])].sort((a, b) => a - b));
 const header = { schema: { values: { fields: { value: scalar("V") }, metadata: {} } } };
 
 test("segments and indexes of a replay, and of a run that was cut otherwise, are the same bytes", async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.tuple(times, times).chain(([a, b]) => fc.tuple(fc.constant(a), fc.constant(b), cuts(a.length), cuts(b.length))),
+      fc
+        .tuple(times, times)
+        .chain(([a, b]) => fc.tuple(fc.constant(a), fc.constant(b), cuts(a.length), cuts(b.length))),
       async ([a, b, cutsA, cutsB]) => {
-        const pieces = (list: number[], at: number[]) => [header, ...at.slice(1).map((to, i) => item(list.slice(at[i], to), list.slice(at[i], to)))];
+        const pieces = (list: number[], at: number[]) => [
+          header,
+          ...at.slice(1).map((to, i) => item(list.slice(at[i], to), list.slice(at[i], to))),
+        ];
         const broken = { faults: [{ time: BigInt(a.at(-1)! + 10) * S, what: "the file is cut short" }] };
         Object.assign(script, { one: [...pieces(a, cutsA), broken], two: pieces(b, cutsB) });
         const live = await record();

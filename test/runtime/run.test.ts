@@ -8,7 +8,10 @@ test("a row goes from source through operators to a stream", async () => {
   Object.assign(script, { a: [item([1, 2]), item([3])] });
   const { rows } = await runToEnd({
     sources: { cell: { use: played } },
-    operators: { twice: { use: doubled, from: "cell.values" }, again: { use: doubled, from: "twice.values" } },
+    operators: {
+      twice: { use: doubled, from: "cell.values" },
+      again: { use: doubled, from: "twice.values" },
+    },
   });
   expect([...(rows["again.values"]!["value"] as Float64Array)]).toEqual([4, 8, 12]);
   expect([...rows["again.values"]!.time]).toEqual([1n * S, 2n * S, 3n * S]);
@@ -16,20 +19,30 @@ test("a row goes from source through operators to a stream", async () => {
 
 test("windows close when the watermark passes their end, and at the end", async () => {
   Object.assign(script, { a: [item([10, 11, 12]), item([19, 25]), item([41])] });
-  const { rows } = await runToEnd({ sources: { cell: { use: played } }, operators: { sum: { use: summed, from: "cell.values" } } }, { origin: 0n });
+  const { rows } = await runToEnd(
+    { sources: { cell: { use: played } }, operators: { sum: { use: summed, from: "cell.values" } } },
+    { origin: 0n },
+  );
   expect([...(rows["sum.sums"]!["value"] as Float64Array)]).toEqual([52, 25, 41]);
 });
 
 test("rows that come after the promise are late: counted, shown, and given to nobody else", async () => {
   Object.assign(script, { a: [{ ...item([10]), watermark: 12n * S }, item([11, 13]), item([12, 14])] });
-  const { rows } = await runToEnd({ sources: { cell: { use: played } }, operators: { twice: { use: doubled, from: "cell.values" } } });
+  const { rows } = await runToEnd({
+    sources: { cell: { use: played } },
+    operators: { twice: { use: doubled, from: "cell.values" } },
+  });
   expect([...(rows["twice.values"]!["value"] as Float64Array)]).toEqual([20, 26, 28]);
   expect([...(rows["cell.values.late"]!["of_time"] as BigInt64Array)]).toEqual([11n * S, 12n * S]);
 });
 
-const times = fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 40 }).map((list) => list.sort((a, b) => a - b));
+const times = fc
+  .array(fc.integer({ min: 0, max: 60 }), { maxLength: 40 })
+  .map((list) => list.sort((a, b) => a - b));
 const cuts = (list: number[]) =>
-  fc.array(fc.nat(list.length), { maxLength: 6 }).map((at) => [...new Set([0, ...at, list.length])].sort((a, b) => a - b));
+  fc
+    .array(fc.nat(list.length), { maxLength: 6 })
+    .map((at) => [...new Set([0, ...at, list.length])].sort((a, b) => a - b));
 
 test("a result does not depend on cuts or on the order of arrival between streams", async () => {
   const pipeline = {
@@ -44,7 +57,8 @@ test("a result does not depend on cuts or on the order of arrival between stream
     fc.asyncProperty(
       fc.tuple(times, times).chain(([a, b]) => fc.tuple(fc.constant(a), fc.constant(b), cuts(a), cuts(b))),
       async ([a, b, cutsA, cutsB]) => {
-        const pieces = (list: number[], at: number[]) => at.slice(1).map((to, i) => item(list.slice(at[i], to)));
+        const pieces = (list: number[], at: number[]) =>
+          at.slice(1).map((to, i) => item(list.slice(at[i], to)));
         const only = async (one: SourceItem[], two: SourceItem[]) => {
           const header = { schema: { values: { fields: { value: scalar("V") }, metadata: {} } } };
           Object.assign(script, { one: [header, ...one], two: [header, ...two] });
@@ -89,7 +103,10 @@ test("a source that fails ends its streams; what it gave is worked on, and the r
       throw new Error("cell7.mpr: ends after 3 of 9 bytes");
     },
   });
-  const { rows, failures } = await runToEnd({ sources: { cell: { use: broken } }, operators: { twice: { use: doubled, from: "cell.values" } } });
+  const { rows, failures } = await runToEnd({
+    sources: { cell: { use: broken } },
+    operators: { twice: { use: doubled, from: "cell.values" } },
+  });
   expect(rows["twice.values"]!.time.length).toBe(2);
   expect(failures[0]!.node).toBe("cell");
   expect(rows["faults"]!["what"]).toEqual(["cell7.mpr: ends after 3 of 9 bytes"]);
@@ -97,7 +114,10 @@ test("a source that fails ends its streams; what it gave is worked on, and the r
 
 test("what a source could not read is a fault at its time; where it says so, the run has failed", async () => {
   Object.assign(script, {
-    a: [{ ...item([1, 2]), faults: [{ time: 1n * S, what: "byte 9: nobody knows what this is" }] }, { ...item([5]), faults: [{ time: 4n * S, what: "byte 20: cut short", unread: true }] }],
+    a: [
+      { ...item([1, 2]), faults: [{ time: 1n * S, what: "byte 9: nobody knows what this is" }] },
+      { ...item([5]), faults: [{ time: 4n * S, what: "byte 20: cut short", unread: true }] },
+    ],
   });
   const { rows, failures } = await runToEnd({ sources: { cell: { use: played } } });
   expect([...rows["faults"]!.time]).toEqual([1n * S, 4n * S]);
@@ -111,10 +131,22 @@ test("a new schema begins a new epoch: operators finish and start anew", async (
   Object.assign(script, {
     a: [
       item([1, 12]),
-      { schema: { values: wider }, rows: { values: { time: BigInt64Array.of(13n * S, 14n * S), value: Float64Array.of(5, 6), other: Float64Array.of(0, 0) } } },
+      {
+        schema: { values: wider },
+        rows: {
+          values: {
+            time: BigInt64Array.of(13n * S, 14n * S),
+            value: Float64Array.of(5, 6),
+            other: Float64Array.of(0, 0),
+          },
+        },
+      },
     ],
   });
-  const { rows, batches } = await runToEnd({ sources: { cell: { use: played } }, operators: { sum: { use: summed, from: "cell.values" } } }, { origin: 0n });
+  const { rows, batches } = await runToEnd(
+    { sources: { cell: { use: played } }, operators: { sum: { use: summed, from: "cell.values" } } },
+    { origin: 0n },
+  );
   expect([...(rows["sum.sums"]!["value"] as Float64Array)]).toEqual([1, 12, 11]);
   expect(batches["sum.sums"]!.map(({ epoch }) => epoch)).toEqual([0, 0, 1]);
   expect(batches["cell.values"]!.map(({ epoch, row }) => [epoch, row])).toEqual([[0, 0], [1, 0]]); // prettier-ignore
@@ -124,7 +156,10 @@ test("sources of which one alone moves the graph on do not wait for each other",
   // Far more than the credit of 64 bytes on one side before the other says anything.
   Object.assign(script, { one: Array.from({ length: 200 }, (_, i) => item([i])), two: [item([500])] });
   const { rows } = await runToEnd(
-    { sources: { one: { use: played, script: "one" }, two: { use: played, script: "two" } }, operators: { both: { use: interleaved, from: { left: "one.values", right: "two.values" } } } },
+    {
+      sources: { one: { use: played, script: "one" }, two: { use: played, script: "two" } },
+      operators: { both: { use: interleaved, from: { left: "one.values", right: "two.values" } } },
+    },
     { origin: 0n, creditBytes: 64 },
   );
   expect(rows["both.rows"]!.time.length).toBe(201);

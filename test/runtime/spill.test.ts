@@ -26,7 +26,8 @@ const pushed = defineSource({
   open: () =>
     new Observable<SourceItem>((subscriber) => {
       setImmediate(() => {
-        for (let n = 0; n < BATCHES; n++) subscriber.next(item(Array.from({ length: ROWS }, (_, i) => n * ROWS + i)));
+        for (let n = 0; n < BATCHES; n++)
+          subscriber.next(item(Array.from({ length: ROWS }, (_, i) => n * ROWS + i)));
         subscriber.complete();
         pushedAll();
       });
@@ -53,7 +54,12 @@ const pipeline = {
 
 test("a reader that falls behind a pushed source reads on from the journal, and misses nothing", async () => {
   const recorder = await createRecorder({ directory: join(scratch, "run"), inThread: false });
-  const { rows, run, failures } = await runToEnd(pipeline, { origin: 0n, creditBytes: CREDIT_bytes, ringBytes: CREDIT_bytes, recorder });
+  const { rows, run, failures } = await runToEnd(pipeline, {
+    origin: 0n,
+    creditBytes: CREDIT_bytes,
+    ringBytes: CREDIT_bytes,
+    recorder,
+  });
   await recorder.close();
   expect(failures).toEqual([]);
   const [left] = run.nodes()[0]!.edges;

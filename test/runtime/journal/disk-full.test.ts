@@ -44,7 +44,14 @@ test.each([0, 500, 3000, 5000, 9000])(
     const directory = newFolder();
     await manifest(directory);
     const said: FromWriter[] = [];
-    const options = { directory, flushEvery_ms: 100, segmentBytes: 1e9, segmentSpan_s: 600, segmentBytesLeast: 0, pane_s: 1 };
+    const options = {
+      directory,
+      flushEvery_ms: 100,
+      segmentBytes: 1e9,
+      segmentSpan_s: 600,
+      segmentBytesLeast: 0,
+      pane_s: 1,
+    };
     let closed = (): void => undefined;
     const done = new Promise<void>((resolve) => (closed = resolve));
     const reply = (message: FromWriter): void =>

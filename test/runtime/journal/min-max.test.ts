@@ -44,10 +44,7 @@ function bruteForce(
   const count = new Uint32Array(buckets);
   for (let i = 0; i < time.length; i++) {
     if (time[i]! < from || time[i]! >= to || Number.isNaN(values[i])) continue;
-    const b = Math.min(
-      buckets - 1,
-      Number(((time[i]! - from) * BigInt(buckets)) / (to - from)),
-    );
+    const b = Math.min(buckets - 1, Number(((time[i]! - from) * BigInt(buckets)) / (to - from)));
     min[b] = count[b] ? Math.min(min[b]!, values[i]!) : values[i]!;
     max[b] = count[b] ? Math.max(max[b]!, values[i]!) : values[i]!;
     count[b]!++;

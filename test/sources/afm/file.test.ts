@@ -295,7 +295,11 @@ describe("bad input", () => {
       /cut\.jpk-force: is cut short .* missing from its \d+ bytes/,
     ],
     ["empty", new Uint8Array(0), /empty\.jpk-force: is empty/],
-    ["text", Buffer.from("time,force\n1,2\n"), /text\.jpk-force: is no JPK file, .* at byte 0 it has 74 69 6d 65/],
+    [
+      "text",
+      Buffer.from("time,force\n1,2\n"),
+      /text\.jpk-force: is no JPK file, .* at byte 0 it has 74 69 6d 65/,
+    ],
     [
       "other",
       zipSync({ "word/document.xml": Buffer.from("<x/>") }),
@@ -379,7 +383,6 @@ test("claims what is JPK's by its entries, whatever its name", () => {
   expect(claims(Buffer.from("time,force\n"), "a.jpk-force")).toBe(false);
   expect(claims(new Uint8Array(0), "a.jpk-force")).toBe(false);
 });
-
 
 const shared = fileURLToPath(new URL("../../../../shared/data/afm/", import.meta.url));
 describe.runIf(existsSync(shared))("files of real instruments", () => {
