@@ -61,7 +61,8 @@ export class SourcePump {
   readonly #options: PumpOptions;
   readonly #ports = new Map<string, PortState>();
   readonly #disorder: bigint;
-  #gatheredSince = 0;
+  /** When something was last handed on: what comes well after it does not wait. */
+  #handedOnAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #lastHeard = performance.now();
@@ -126,7 +127,7 @@ export class SourcePump {
     }
     clearTimeout(this.#timer);
     clearInterval(this.#idleTimer);
-    this.#flush();
+    this.#flush({ last: true });
     for (const { stream, late } of this.#ports.values()) {
       stream.end();
       late.end();
@@ -280,16 +281,16 @@ export class SourcePump {
         if (item.watermark > state.promised) state.promised = item.watermark;
     }
     const now = performance.now();
-    let due = now - this.#gatheredSince >= GATHER_MS;
+    let due = now - this.#handedOnAt >= GATHER_MS;
     for (const { rows, bytes } of this.#ports.values()) due ||= rows >= GOOD_ROWS || bytes >= GOOD_BYTES;
     if (due) this.#flush();
-    else this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS);
+    else this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS - (now - this.#handedOnAt));
   }
 
   #renew(state: PortState, schema: Schema): void {
     if (state.schema && sameSchema(state.schema, schema)) return;
     if (state.schema) {
-      this.#flush();
+      this.#flush({ last: true });
       state.stream.beat(state.lastTime + 1n);
       state.promised = state.stream.watermark;
     }
@@ -333,7 +334,6 @@ export class SourcePump {
     if (last > state.lastTime) state.lastTime = last;
     if (last - this.#disorder > state.promised) state.promised = last - this.#disorder;
     if (last > this.#lastEvent) this.#lastEvent = last;
-    if (state.rows === 0) this.#gatheredSince = performance.now();
     state.parts.push(columns);
     state.rows += length;
     state.bytes += byteSize(columns);
@@ -370,26 +370,43 @@ export class SourcePump {
   }
 
   /** Hands on what has been gathered, ports in their order, with the watermarks that are now true. */
-  #flush(): void {
+  #flush({ last = false } = {}): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#gatheredSince = performance.now();
+    this.#handedOnAt = performance.now();
     for (const state of this.#ports.values()) {
       const { stream } = state;
       if (state.rows > 0) {
-        const natural = state.increases ? state.lastTime + 1n : state.lastTime - this.#disorder;
-        const joined = concat(state.parts, state.schema!.fields);
-        // Without disorder each part begins where the one before it ended: what does not is late.
-        const columns = this.#disorder > 0n ? sortByTime(joined, state.schema!.fields) : joined;
+        const { fields } = state.schema!;
+        const joined = concat(state.parts, fields);
         const { reference } = state;
         state.parts = [];
         state.rows = state.bytes = 0;
         state.reference = undefined;
-        stream.append(columns, natural > state.promised ? natural : state.promised, reference);
+        if (this.#disorder > 0n) this.#handOnSorted(state, sortByTime(joined, fields), last);
+        else {
+          // Each part begins where the one before it ended: what does not is late.
+          const natural = state.increases ? state.lastTime + 1n : state.lastTime;
+          stream.append(joined, natural > state.promised ? natural : state.promised, reference);
+        }
       } else stream.beat(state.promised);
     }
     this.#options.faults.promise(this.#promised());
     for (const { late, stream } of this.#ports.values()) late.beat(stream.watermark);
+  }
+
+  /** Of a stream whose rows may come late: those that nothing can come before any more; the others wait for company. */
+  #handOnSorted(state: PortState, columns: Columns, last: boolean): void {
+    const { fields } = state.schema!;
+    const { length } = columns.time;
+    const ready = last ? length : firstAtOrAfter(columns.time, state.promised);
+    if (ready > 0) state.stream.append(slice(columns, fields, 0, ready), state.promised);
+    else state.stream.beat(state.promised);
+    if (ready === length) return;
+    const rest = slice(columns, fields, ready, length);
+    state.parts = [rest];
+    state.rows = length - ready;
+    state.bytes = byteSize(rest);
   }
 
   /** After `idle_after` of silence it goes on promising, as the clock runs. */

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { defineOperator, defineSource, scalar, type SourceItem } from "../../runtime/index.ts";
 import { runToEnd } from "../helpers/graph.ts";
 import { doubled, interleaved, item, played, S, script, summed } from "../helpers/small-operators.ts";
@@ -110,6 +110,34 @@ test("a source that fails ends its streams; what it gave is worked on, and the r
   expect(rows["twice.values"]!.time.length).toBe(2);
   expect(failures[0]!.node).toBe("cell");
   expect(rows["faults"]!["what"]).toEqual(["cell7.mpr: ends after 3 of 9 bytes"]);
+});
+
+test("rows that may come out of order are sorted before anybody sees them, whenever they came", async () => {
+  const unruly = defineSource({ ...played, name: "test/unruly", disorder: () => 5n * S });
+  // Each lies less than 5 s before the newest before it, but for the 1, which is late.
+  Object.assign(script, {
+    a: [item([4]), item([2]), item([9]), item([6]), item([1]), item([12]), item([8])],
+  });
+  for (const [name, clock] of [
+    ["frozen", () => 0],
+    [
+      "racing",
+      (
+        (t) => () =>
+          (t += 1000)
+      )(0),
+    ],
+  ] as const) {
+    const spy = vi.spyOn(performance, "now").mockImplementation(clock);
+    const { rows, failures } = await runToEnd({
+      sources: { cell: { use: unruly } },
+      operators: { twice: { use: doubled, from: "cell.values" } },
+    });
+    spy.mockRestore();
+    expect(failures, name).toEqual([]);
+    expect([...(rows["twice.values"]!["value"] as Float64Array)], name).toEqual([4, 8, 12, 16, 18, 24]);
+    expect([...(rows["cell.values.late"]!["of_time"] as BigInt64Array)], name).toEqual([1n * S]);
+  }
 });
 
 test("what a source could not read is a fault at its time; where it says so, the run has failed", async () => {
