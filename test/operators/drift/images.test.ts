@@ -271,10 +271,11 @@ describe("the stream", () => {
 const shared = fileURLToPath(new URL("../../../../shared/data/afm/drift/", import.meta.url));
 describe.runIf(existsSync(shared))("against peers, on the shared series", () => {
   const read = (name: string): unknown => JSON.parse(readFileSync(shared + name, "utf8"));
-  const truth = read("truth.json") as { file: string; content_offset_px: [dx: number, dy: number][] }[];
-  const peers = read("peer_errors.json") as Record<string, Record<string, [rms: number, max: number]>>;
 
   test.each(["series_lines_7x256x256_f32le.bin", "series_change_7x256x256_f32le.bin"])("%s: better than each of them", (file) => {
+    // Read here: the body of a suite that is left out runs all the same.
+    const truth = read("truth.json") as { file: string; content_offset_px: [dx: number, dy: number][] }[];
+    const peers = read("peer_errors.json") as Record<string, Record<string, [rms: number, max: number]>>;
     const bytes = readFileSync(shared + file);
     const data = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
     const time = BigInt64Array.from({ length: 7 }, (_, i) => BigInt(i));
