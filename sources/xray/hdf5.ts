@@ -85,6 +85,8 @@ export async function readHdf5<T>(path: string, use: (file: Hdf5) => T): Promise
 
 const SIGNATURE = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
 
+const NEWEST_SUPERBLOCK = 3;
+
 /** Where an HDF5 file begins within these first bytes: at 0, or after a user block of 512 bytes or a power of two more. */
 export function hdf5At(head: Uint8Array): number | undefined {
   for (let at = 0; at + 8 <= head.length; at = at === 0 ? 512 : 2 * at) {
@@ -121,6 +123,13 @@ async function checkWhole(path: string): Promise<void> {
   if (at === undefined) {
     const first = [...head.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
     throw new SourceError(`${path}: is not HDF5: it begins with ${first}, wanted 89 48 44 46 0d 0a 1a 0a (byte 0 or after a user block)`); // prettier-ignore
+  }
+  const version = head[at + SIGNATURE.length];
+  if (version === undefined || version > NEWEST_SUPERBLOCK) {
+    throw new SourceError(
+      `${path}: byte ${at + SIGNATURE.length}: superblock version ${version ?? "is missing"}; 0 to ${NEWEST_SUPERBLOCK} are known. ` +
+        "Write it with an HDF5 library up to 2.0",
+    );
   }
   const stated = statedEnd(head, at);
   if (stated !== undefined && size < stated) {

@@ -65,7 +65,7 @@ const kinds: Record<string, Kind> = {
   "of versions that nobody knows": {
     mpr: { bytes: cyclerBytes({ version: 12 }), said: /bad\.mpr: its "VMP data" module \(byte 1718\) has version 12 .*known are 2 and 3, and 11/ },
     jpk: { bytes: mapBytes({ version: "99.0" }), said: /bad\.jpk-force-map: entry header\.properties says format version 99\.0; known are 0 to 2/ },
-    nxs: { bytes: changed(scan, 8, 9), said: /bad\.nxs: .*superblock version/ },
+    nxs: { bytes: changed(scan, 8, 9), said: /bad\.nxs: byte 8: superblock version 9; 0 to 3 are known/ },
   },
   "that are damaged within": {
     mpr: {
