@@ -1,6 +1,8 @@
 /**
  * Rows that several nodes report, as one stream in the order of event time, then of the node's name: the run's
- * faults, its alarms. A row is given out once every node has promised to report nothing before it.
+ * faults, its alarms. A row is given out once every node has promised to report nothing before it. A node of which
+ * `most` rows wait no longer waits for the others: half of them are given out, and what others report of that time
+ * is timed after it. None is lost.
  */
 import { BEGIN_OF_TIME, END_OF_TIME } from "./batch.ts";
 import type { Stream } from "./stream.ts";
@@ -18,10 +20,12 @@ interface Reporting {
 export class MergedLog {
   readonly #stream: Stream;
   readonly #schema: Schema;
+  readonly #most: number;
   readonly #nodes = new Map<string, Reporting>();
 
-  constructor(stream: Stream, schema: Schema, nodes: readonly string[]) {
+  constructor(stream: Stream, schema: Schema, nodes: readonly string[], most = 10_000) {
     this.#stream = stream;
+    this.#most = most;
     this.#schema = schema;
     for (const node of [...nodes].sort())
       this.#nodes.set(node, { promised: BEGIN_OF_TIME, last: BEGIN_OF_TIME, rows: [] });
@@ -33,11 +37,13 @@ export class MergedLog {
   add(node: string, row: LogRow): LogRow {
     const reporting = this.#nodes.get(node)!;
     let { time } = row;
-    if (time < reporting.promised && reporting.promised < END_OF_TIME) time = reporting.promised;
-    if (time < reporting.last) time = reporting.last;
+    for (const floor of [reporting.promised, reporting.last, this.#stream.watermark]) {
+      if (time < floor && floor < END_OF_TIME) time = floor;
+    }
     reporting.last = time;
     const timed = time === row.time ? row : { ...row, time };
     reporting.rows.push(timed);
+    if (reporting.rows.length > this.#most) this.#give(reporting.rows[this.#most >> 1]!.time);
     return timed;
   }
 
@@ -47,6 +53,11 @@ export class MergedLog {
     reporting.promised = watermark;
     let upTo = END_OF_TIME;
     for (const { promised } of this.#nodes.values()) if (promised < upTo) upTo = promised;
+    this.#give(upTo);
+  }
+
+  /** Gives out what lies before this time. */
+  #give(upTo: bigint): void {
     if (upTo <= this.#stream.watermark) return;
     const ready: LogRow[] = [];
     for (const other of this.#nodes.values()) {

@@ -129,10 +129,9 @@ export class Run implements RunView {
     });
 
     const sources = recording ? recordedNodes(recording) : plan.sources.map(({ name }) => name);
-    this.#faults = new MergedLog(this.stream("faults"), FAULTS, [
-      ...sources,
-      ...plan.operators.map(({ name }) => name),
-    ]);
+    const reporting = [...sources, ...plan.operators.map(({ name }) => name)];
+    // A replay reads the faults of its sources before all else; there they wait as long as they waited live.
+    this.#faults = new MergedLog(this.stream("faults"), FAULTS, reporting, recording ? Infinity : undefined);
     this.#alarms = new MergedLog(this.stream("alarms"), ALARMS, plan.alarms.map(({ name }) => name)); // prettier-ignore
     this.#firsts = firstTimes(recording ? 0 : plan.sources.length);
 
