@@ -2,7 +2,11 @@
  * What the elements know of the server: a client that lives in the page, while the WebSocket, the decoding and
  * the decimation live in a web worker. Usable without the elements.
  */
+import type { StreamHealth } from "../../runtime/wire/protocol.ts";
 import type { Schema } from "../../runtime/wire/schema.ts";
+
+/** One line of the health table: what the server counts for each stream. */
+export type { StreamHealth };
 
 /** Times on this side are milliseconds since 1970 as doubles (µs resolution); exact ns stand in `row`-numbered data. */
 export type Ms = number;
@@ -18,18 +22,6 @@ export interface StreamEntry {
   readonly firstTime: Ms;
   readonly lastTime: Ms;
   readonly watermark: Ms;
-}
-
-/** One line of the health table: what the server counts for each stream. */
-export interface StreamHealth {
-  readonly stream: string;
-  readonly rate_per_s: number;
-  /** Event-time lag of the watermark behind the newest watermark of the run, s. */
-  readonly lag_s: number;
-  readonly gaps: number;
-  readonly drops: number;
-  readonly late: number;
-  readonly state: "active" | "idle" | "ended" | "parked";
 }
 
 export type Connection =
