@@ -1,7 +1,7 @@
 /** What is counted of each stream and edge, for the page and for the `health` stream of a recording. */
 import type { OperatorNode } from "./operator-node.ts";
 import type { Stream } from "./stream.ts";
-import type { StreamHealth } from "./wire/protocol.ts";
+import type { RunHealth } from "./run-view.ts";
 import { BEGIN_OF_TIME, END_OF_TIME } from "./batch.ts";
 
 interface Counted {
@@ -17,7 +17,7 @@ export class HealthMeter {
     streams: Iterable<Stream>,
     nodes: readonly OperatorNode[],
     late: (stream: string) => number,
-  ): StreamHealth[] {
+  ): RunHealth[] {
     const now = performance.now();
     // `health` goes by the clock, all others by event time.
     const all = [...streams].filter((stream) => stream.schema && stream.name !== "health");
@@ -44,10 +44,7 @@ export class HealthMeter {
         rate_per_s: counted.rate,
         lag_s: behind,
         gaps: stream.gaps,
-        drops: [...stream.readers].reduce(
-          (n, reader) => n + ((reader as { spills?: number }).spills ?? 0),
-          0,
-        ),
+        spills: [...stream.readers].reduce((n, reader) => n + reader.spills, 0),
         late: late(stream.name),
         state: parked.has(stream.name.split(".")[0]!) ? "parked" : stream.state,
       };

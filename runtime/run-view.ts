@@ -42,6 +42,9 @@ export interface ReadRange {
   readonly toRow?: number;
 }
 
+/** What the run itself counts of a stream; what views leave out, only their server knows. */
+export type RunHealth = Omit<StreamHealth, "drops">;
+
 export interface RunView {
   /** run.json as it stands: pipeline, experiment, origin. */
   readonly manifest: Readonly<Record<string, unknown>>;
@@ -55,7 +58,7 @@ export interface RunView {
   /** Rows already there, from memory or the journal, in order and without gap; ends at the newest acknowledged row. */
   read(stream: string, range: ReadRange): AsyncIterable<Batch>;
   /** What is counted of each stream: rate, lag, epochs, spills, late rows, state. */
-  health(): readonly StreamHealth[];
+  health(): readonly RunHealth[];
   /** min / max / count of a scalar column over a span of time in at most `buckets` buckets, from the levels and the newest rows. */
   minMax(
     stream: string,

@@ -6,14 +6,13 @@ import { filter, map, merge, Observable, Subject } from "rxjs";
 import { BEGIN_OF_TIME, END_OF_TIME, type Batch } from "./batch.ts";
 import type { Fault } from "./define.ts";
 import { HealthMeter } from "./health.ts";
-import type { StreamHealth } from "./wire/protocol.ts";
 import { startOperator } from "./instance.ts";
 import { ALARMS, FAULTS, MergedLog } from "./merged-log.ts";
 import { addRows, emptyMinMax } from "./min-max.ts";
 import { OperatorNode, type Engine, type Reporter, type StartEngine } from "./operator-node.ts";
 import { Pacer } from "./pacer.ts";
 import { ReplayPump, type RecordedStream } from "./replay-pump.ts";
-import type { MinMax, ReadRange, RunView, StreamInfo } from "./run-view.ts";
+import type { MinMax, ReadRange, RunHealth, RunView, StreamInfo } from "./run-view.ts";
 import { SourcePump } from "./source-pump.ts";
 import { Stream, type Store } from "./stream.ts";
 import { columnsOf } from "./rows.ts";
@@ -466,7 +465,7 @@ export class Run implements RunView {
     return result;
   }
 
-  health(): readonly StreamHealth[] {
+  health(): readonly RunHealth[] {
     return this.#meter.measure(
       this.#streams.values(),
       this.#nodes,
@@ -483,10 +482,10 @@ export class Run implements RunView {
     const written = new Map(positions.map((position) => [position.stream, position]));
     const edges = this.nodes().flatMap((node) => node.edges);
     const time = BigInt(Date.now()) * 1_000_000n;
-    const rows = this.health().map(({ stream: name, rate_per_s, lag_s, drops, late }) => {
+    const rows = this.health().map(({ stream: name, rate_per_s, lag_s, spills, late }) => {
       const readers = edges.filter((edge) => edge.stream === name);
       return {
-        time, stream: name, rate: rate_per_s, lag: lag_s, spills: drops, late,
+        time, stream: name, rate: rate_per_s, lag: lag_s, spills, late,
         depth: readers.reduce((n, edge) => Math.max(n, edge.depthBytes), 0),
         high_water: readers.reduce((n, edge) => Math.max(n, edge.highWaterBytes), 0),
         acknowledged: written.get(name)?.row ?? NaN,

@@ -41,7 +41,7 @@ export class Stream {
   /** Each new epoch, change of state and end. */
   readonly changed$ = new Subject<StreamInfo>();
   /** Lossless readers; while one has no room, whoever can wait does. */
-  readonly readers = new Set<{ readonly full: boolean }>();
+  readonly readers = new Set<{ readonly full: boolean; readonly spills: number }>();
   readonly #ringLimit: number;
   #ring: Batch[] = [];
   #ringBytes = 0;

@@ -20,6 +20,8 @@ export interface Shared {
   readonly pulse: Pulse<{ flush(): void }>;
   readonly views: TraceViews;
   readonly encoder: RowEncoder;
+  /** Rows that views have left out, by stream. */
+  readonly dropped: Map<string, number>;
   now_ms(): number;
   /** Resolves when the stream is known; rejects never, and at the signal stays unresolved. */
   known(stream: string, signal: AbortSignal): Promise<StreamInfo>;
@@ -79,6 +81,9 @@ export abstract class Subscription {
   }
 
   protected data(header: Omit<Header, "subscription" | "sent_ms">, body: Uint8Array): void {
+    const { dropped } = this.shared;
+    if (header.dropped > 0)
+      dropped.set(this.request.stream, (dropped.get(this.request.stream) ?? 0) + header.dropped);
     this.outbox.data({ ...header, subscription: this.request.id, sent_ms: this.shared.now_ms() }, body);
   }
 

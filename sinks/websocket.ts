@@ -82,7 +82,7 @@ class WireServer {
     this.#options = options;
     this.#views = new TraceViews(run);
     this.#shared = {
-      run, pulse: this.#pulse, views: this.#views, encoder: new RowEncoder(), now_ms: () => Date.now(),
+      run, pulse: this.#pulse, views: this.#views, encoder: new RowEncoder(), dropped: new Map(), now_ms: () => Date.now(),
       known: (stream, signal) => this.#known(stream, signal),
     }; // prettier-ignore
     const page = servePage(builtPage());
@@ -209,7 +209,9 @@ class WireServer {
   }
 
   #health(): Health {
-    return { streams: this.#run.health(), positions: [...this.#newest().values()].map(positionOf) };
+    const { dropped } = this.#shared;
+    const streams = this.#run.health().map((line) => ({ ...line, drops: dropped.get(line.stream) ?? 0 }));
+    return { streams, positions: [...this.#newest().values()].map(positionOf) };
   }
 
   #sayHealth(): void {

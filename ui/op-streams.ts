@@ -87,9 +87,9 @@ export class OpStreams extends LitElement {
         </tbody>
       </table>
       <p class="quiet">
-        Lag: how far its promise stays behind the newest of the run. Gaps: rows lost before they reached us.
-        Drops: rows left out of views, never of the record. Late: rows that came after their stream had
-        promised there would be none.
+        Lag: how far its promise stays behind the newest of the run. Gaps: stretches without rows, well beyond
+        the usual interval. Drops: rows left out of views, never of the record. Late: rows that came after
+        their stream had promised there would be none.
       </p>
     `;
   }

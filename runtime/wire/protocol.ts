@@ -213,8 +213,13 @@ export interface StreamHealth {
   readonly rate_per_s: number;
   /** Event-time lag of the watermark behind the newest watermark of the run, s. */
   readonly lag_s: number;
+  /** Stretches without rows, well beyond the interval that the stream keeps. */
   readonly gaps: number;
+  /** Rows that were left out of views, over all clients; the record has them. */
   readonly drops: number;
+  /** Times that an operator fell so far behind that it read on from the journal; no row is lost by it. */
+  readonly spills: number;
+  /** Rows that came after their time had been given up. */
   readonly late: number;
   readonly state: WireState | "parked";
 }

@@ -4,9 +4,8 @@
 import { Subject, type Observable } from "rxjs";
 import type { Batch } from "../../runtime/batch.ts";
 import type { Columns } from "../../runtime/columns.ts";
-import type { MinMax, ReadRange, RunView, StreamInfo } from "../../runtime/run-view.ts";
+import type { MinMax, ReadRange, RunHealth, RunView, StreamInfo } from "../../runtime/run-view.ts";
 import { cut, Stream } from "../../runtime/stream.ts";
-import type { StreamHealth } from "../../runtime/wire/protocol.ts";
 import type { Schema } from "../../runtime/wire/schema.ts";
 
 export interface FakeRunOptions {
@@ -112,13 +111,13 @@ export class FakeRun implements RunView {
     return { from, to, min, max, count };
   }
 
-  health(): readonly StreamHealth[] {
+  health(): readonly RunHealth[] {
     return this.streams().map(({ stream, state }) => ({
       stream,
       rate_per_s: 0,
       lag_s: 0,
       gaps: 0,
-      drops: 0,
+      spills: 0,
       late: 0,
       state,
     }));

@@ -444,6 +444,15 @@ describe("the newest row", () => {
     expect(rowsOf(slow, 3, "v").rows).toEqual(count(40));
     await slow.until(() => [...traceOf(slow, 2).count.values()].reduce((a, b) => a + b, 0) === 40);
     expect(Math.max(...traceOf(slow, 2).max.values())).toBe(1e6);
+    // Whoever comes now is told how many rows views have left out.
+    const later = await join(address);
+    const { streams } = said<{ streams: { stream: string; drops: number }[] }>(
+      await later.until(isKind("health")),
+    );
+    expect(Object.fromEntries(streams.map(({ stream, drops }) => [stream, drops]))).toMatchObject({
+      i: dropped,
+      t: 0,
+    });
   });
 
   test("a client that does not even take what must not be lost is sent away; the others stay", async () => {

@@ -299,7 +299,7 @@ export class FakeClient implements Client {
       ]),
     ); // prettier-ignore
     this.health = this.#made.map(({ stream, interval }) => ({
-      stream, rate_per_s: 60_000 / interval, lag_s: interval / 1000, gaps: stream === "cycler.echem" ? 1 : 0, drops: 0, late: 0, state: "active",
+      stream, rate_per_s: 60_000 / interval, lag_s: interval / 1000, gaps: stream === "cycler.echem" ? 1 : 0, drops: 0, spills: 0, late: 0, state: "active",
     })); // prettier-ignore
   }
 
