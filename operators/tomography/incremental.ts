@@ -1,6 +1,7 @@
 import {
   choice, code, defineOperator, image, integer, list, quantity, scalar, WiringError, type Field,
 } from "../../runtime/index.ts"; // prettier-ignore
+import { detectorRows } from "./detector-rows.ts";
 import { fillGaps, lineIntegrals } from "./line-integrals.ts";
 import { RAMP_WINDOWS } from "./ramp-filter.ts";
 import { KERNELS, type Line } from "./slice-kernel.ts";
@@ -374,20 +375,6 @@ function beyond(image: Float32Array, size: number, radius: number): void {
     image.fill(NaN, r * size, r * size + from);
     image.fill(NaN, r * size + to, (r + 1) * size);
   }
-}
-
-/** Rows of the detector that are named, `512` or `z=512`; the middle one where none is. */
-function detectorRows(named: readonly (string | number)[], rows: number): number[] {
-  if (named.length === 0) return [Math.floor(rows / 2)];
-  return named.map((name) => {
-    const row = typeof name === "number" ? name : Number(/^\s*(?:z\s*=)?\s*(\d+)\s*$/.exec(name)?.[1] ?? NaN);
-    if (!Number.isInteger(row) || row < 0 || row >= rows) {
-      throw new WiringError(
-        `slices: ${name} is not a row of the detector; wanted 0 to ${rows - 1}, as 512 or z=512`,
-      );
-    }
-    return row;
-  });
 }
 
 function axisOf(given: number, metadata: Readonly<Record<string, string>> | undefined, cols: number): number {
