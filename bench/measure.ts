@@ -7,6 +7,8 @@ export interface Measured {
   /** What it is held against in the same run, and the ratio of the two. */
   readonly baseline?: number;
   readonly ratio?: number;
+  /** The same by other ways, in the same unit. */
+  readonly beside?: Readonly<Record<string, number>>;
   /** What we want to reach. */
   readonly aim?: number;
   readonly n: number;
@@ -21,7 +23,11 @@ export function measured(
   name: string,
   unit: string,
   values: readonly number[],
-  rest: { baseline?: readonly number[]; aim?: number | undefined } = {},
+  rest: {
+    baseline?: readonly number[] | undefined;
+    aim?: number | undefined;
+    beside?: Readonly<Record<string, number>> | undefined;
+  } = {},
 ): Measured {
   const value = median(values);
   const baseline = rest.baseline && median(rest.baseline);
@@ -30,6 +36,7 @@ export function measured(
     value,
     unit,
     ...(baseline !== undefined && { baseline, ratio: value / baseline }),
+    ...(rest.beside && { beside: rest.beside }),
     ...(rest.aim !== undefined && { aim: rest.aim }),
     n: values.length,
     spread: [Math.min(...values), Math.max(...values)],

@@ -38,6 +38,9 @@ export function addBench(program: Command): void {
           m.unit,
           m.ratio === undefined ? "" : `${m.ratio.toFixed(2)} × baseline`,
           m.aim === undefined ? "" : `aim ${number(m.aim)}`,
+          Object.entries(m.beside ?? {})
+            .map(([what, value]) => `${what} ${number(value)}`)
+            .join(", "),
           `${number(m.spread[0])} to ${number(m.spread[1])}, n ${m.n}`,
         ]);
         await print(`${table(rows, "  ")}\n`);

@@ -16,3 +16,11 @@ export const DONE = 0;
 export const FAILED = 1;
 /** The command or its configuration was wrong; nothing was started. */
 export const MISTAKE = 2;
+
+/** What the system said about a file that could not be written, in words; what else went wrong stays what it is. */
+export function couldNotWrite(path: string, error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (typeof code !== "string" || error instanceof CommandError) return error;
+  const why = code === "ENOSPC" ? "the disk is full" : message;
+  return new CommandError(`${path} could not be written: ${why}`, FAILED, { cause: error });
+}

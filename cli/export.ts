@@ -11,17 +11,22 @@ import {
   type Fields,
   type Schema,
 } from "../runtime/index.ts";
-import { openRun, RunError, type RecordedRun } from "../runtime/journal/index.ts";
+import { openRun, RunError } from "../runtime/journal/index.ts";
 import { readFrame } from "../sources/index.ts";
-import { CommandError, FAILED, MISTAKE } from "./command-error.ts";
+import { CommandError, couldNotWrite, FAILED, MISTAKE } from "./command-error.ts";
 import { csvHeader, csvRows } from "./csv.ts";
+import { exportStacks } from "./image-stacks.ts";
 import { counted, print, tell } from "./print.ts";
+import { partsOf, readBetween, readPart, type Part, type Stretch } from "./recorded-part.ts";
 import { withSpecific } from "./specific.ts";
 
 interface Options {
-  readonly format: "csv" | "arrow";
+  readonly format: "csv" | "arrow" | "tiff";
   readonly stream?: string;
   readonly columns?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly volume?: boolean;
   readonly out?: string;
 }
 
@@ -34,24 +39,21 @@ export function addExport(program: Command): void {
     .option("--stream <name>", "only this stream, as cycler.echem")
     .option("--columns <names>", "only these columns, between commas; in CSV also images and curves")
     .addOption(
-      new Option("--format <format>", "csv, or Arrow IPC").choices(["csv", "arrow"]).makeOptionMandatory(),
+      new Option("--format <format>", "csv, Arrow IPC, or TIFF stacks of images")
+        .choices(["csv", "arrow", "tiff"])
+        .makeOptionMandatory(),
+    )
+    .option("--from <time>", "rows from this time on: 2026-11-22T10:15:00Z, or since the run's start, 90 s")
+    .option("--to <time>", "rows before this time")
+    .option(
+      "--volume",
+      "of TIFF: the newest image of each slice as one stack; otherwise a stack over time of each",
     )
     .option(
       "--out <path>",
       "a file; of several streams, the directory that gets a file each; without it, stdout",
     )
     .action(exportRun);
-}
-
-/** Rows of one stream that have the same columns: what one file holds. */
-interface Part {
-  readonly stream: string;
-  /** Name of its file, without the ending. */
-  readonly name: string;
-  readonly schema: Schema;
-  readonly epochs: readonly number[];
-  /** As the journal's index counts them. */
-  readonly rows: number;
 }
 
 async function exportRun(path: string, options: Options): Promise<void> {
@@ -62,17 +64,23 @@ async function exportRun(path: string, options: Options): Promise<void> {
     for (const said of run.recovered) await tell(said);
     const parts = partsOf(run, options.stream);
     const origin = BigInt(run.manifest.origin);
+    const between = readBetween(options, origin);
+    if (options.format === "tiff") return await exportStacks(run, parts, { ...options, between });
+    if (options.volume) throw new CommandError("--volume is for --format tiff", MISTAKE);
     const chosen = await Promise.all(
       parts.map(async (part) => ({ part, columns: await choose(part, options) })),
     );
     for (const { part, columns } of chosen) {
       const to = destination(part, parts.length, options);
-      await writeTo(to, (write) =>
-        writePart(run, part, columns, origin, options.format, to === undefined, write),
-      );
+      const rows = await writeTo(to, (write) => {
+        const { schema, add } = withSpecific({ ...part.schema, fields: columns }, run.manifest.experiment);
+        const encoder =
+          options.format === "csv" ? csvEncoder(schema, origin) : arrowEncoder(schema, to === undefined);
+        return writePart(readPart(run, part, between), add, encoder, write);
+      });
       const basis = part.schema.metadata["time_basis"];
       const said = basis === undefined || basis === "absolute" ? "" : `; its times: ${basis}`;
-      await tell(`${part.name}: ${counted(part.rows, "row")}${to === undefined ? "" : ` to ${to}`}${said}`);
+      await tell(`${part.name}: ${counted(rows, "row")}${to === undefined ? "" : ` to ${to}`}${said}`);
     }
   } catch (error) {
     if (error instanceof RunError) throw new CommandError(error.message, FAILED, { cause: error });
@@ -80,28 +88,6 @@ async function exportRun(path: string, options: Options): Promise<void> {
   } finally {
     await run.close();
   }
-}
-
-function partsOf(run: RecordedRun, wanted: string | undefined): Part[] {
-  const names = run.streams.map(({ stream }) => stream);
-  if (wanted !== undefined && !names.includes(wanted)) {
-    throw new CommandError(`--stream: ${unknownName(wanted, names)}`, MISTAKE);
-  }
-  return run.streams
-    .filter(({ stream }) => wanted === undefined || stream === wanted)
-    .flatMap(({ stream, epochs }) => {
-      const parts: (Part & { epochs: number[]; rows: number })[] = [];
-      for (const { epoch, schema, rows } of epochs) {
-        const before = parts.at(-1);
-        if (before && JSON.stringify(before.schema.fields) === JSON.stringify(schema.fields)) {
-          before.epochs.push(epoch);
-          before.rows += rows;
-        } else parts.push({ stream, name: stream, schema, epochs: [epoch], rows });
-      }
-      return parts.map((part) =>
-        parts.length > 1 ? { ...part, name: `${stream}-epoch${part.epochs[0]}` } : part,
-      );
-    });
 }
 
 /** Columns to write. Of CSV, images and curves only where they were asked for by name. */
@@ -126,8 +112,6 @@ async function choose({ stream, schema }: Part, { columns, format }: Options): P
   return Object.fromEntries(all.filter(([name]) => !wide.includes(name)));
 }
 
-const ENDINGS = { csv: "csv", arrow: "arrow" };
-
 /** A file, or undefined for stdout. */
 function destination(part: Part, parts: number, { out, format }: Options): string | undefined {
   if (out === undefined) {
@@ -138,62 +122,42 @@ function destination(part: Part, parts: number, { out, format }: Options): strin
     );
   }
   const directory = parts > 1 || /[\\/]$/.test(out) || (existsSync(out) && statSync(out).isDirectory());
-  return directory ? join(out, `${part.name}.${ENDINGS[format]}`) : out;
+  return directory ? join(out, `${part.name}.${format}`) : out;
 }
 
 type Write = (data: string | Uint8Array) => Promise<void>;
 
 /** A file appears under its name once it is whole. */
-async function writeTo(path: string | undefined, make: (write: Write) => Promise<void>): Promise<void> {
+async function writeTo<T>(path: string | undefined, make: (write: Write) => Promise<T>): Promise<T> {
   if (path === undefined) return make(print);
   const partial = `${path}.partial`;
   try {
     await mkdir(join(path, ".."), { recursive: true });
     const file = await open(partial, "w");
-    try {
-      await make((data) => file.writeFile(data));
-    } finally {
-      await file.close();
-    }
+    const made = await make((data) => file.writeFile(data)).finally(() => file.close());
     await rename(partial, path);
+    return made;
   } catch (error) {
     await rm(partial, { force: true });
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (typeof code !== "string" || error instanceof CommandError) throw error;
-    throw new CommandError(
-      `${path} could not be written: ${code === "ENOSPC" ? "the disk is full" : message}`,
-      FAILED,
-      { cause: error },
-    );
+    throw couldNotWrite(path, error);
   }
 }
 
+/** Returns how many rows it wrote. */
 async function writePart(
-  run: RecordedRun,
-  part: Part,
-  chosen: Fields,
-  origin: bigint,
-  format: Options["format"],
-  streaming: boolean,
+  stretches: AsyncIterable<Stretch>,
+  add: (columns: Columns) => Columns,
+  encoder: Encoder,
   write: Write,
-): Promise<void> {
-  const { schema, add } = withSpecific({ ...part.schema, fields: chosen }, run.manifest.experiment);
-  const encoder = format === "csv" ? csvEncoder(schema, origin) : arrowEncoder(schema, streaming);
+): Promise<number> {
   let rows = 0;
   for (const bytes of encoder.begin()) await write(bytes);
-  for (const epoch of part.epochs) {
-    for await (const { columns } of run.read(part.stream, { epoch })) {
-      rows += columns.time.length;
-      if (columns.time.length > 0) for (const bytes of encoder.encode(add(columns))) await write(bytes);
-    }
+  for await (const { columns } of stretches) {
+    rows += columns.time.length;
+    for (const bytes of encoder.encode(add(columns))) await write(bytes);
   }
   for (const bytes of encoder.end()) await write(bytes);
-  if (rows !== part.rows) {
-    throw new CommandError(
-      `${part.name}: ${rows} rows could be read, but the journal's index counts ${part.rows}; the export is not whole`,
-      FAILED,
-    );
-  }
+  return rows;
 }
 
 interface Encoder {

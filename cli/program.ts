@@ -2,6 +2,7 @@
  * The command, composed of its sub-commands; one file each.
  */
 import { Command, CommanderError } from "commander";
+import { addAct } from "./act.ts";
 import { addBench } from "./bench.ts";
 import { addCheck } from "./check.ts";
 import { addDemo } from "./demo.ts";
@@ -23,7 +24,7 @@ function makeProgram(): Command {
     .version(operandoVersion(), "-V, --version", "prints the version")
     .showHelpAfterError("(operando --help, or operando COMMAND --help, says what there is)")
     .exitOverride();
-  for (const add of [addDemo, addRun, addReplay, addInspect, addExport, addCheck, addList, addBench])
+  for (const add of [addDemo, addRun, addReplay, addAct, addInspect, addExport, addCheck, addList, addBench])
     add(program);
   // Sub-commands were made with settings of their own; they end like the whole.
   for (const command of program.commands) command.copyInheritedSettings(program);

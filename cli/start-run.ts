@@ -85,6 +85,11 @@ export async function carryOut(request: RunRequest): Promise<void> {
     run.recorderFailed();
   });
   tellFaults(run, progress);
+  run.acted$.subscribe(({ time, node, changes, by }) =>
+    progress.say(
+      `${by || "somebody"} changed ${node}: ${Object.entries(changes).map(([option, value]) => `${option} ${Number.isNaN(value) ? "not set" : typeof value === "object" ? JSON.stringify(value) : String(value)}`).join(", ")}, from ${formatTime(time)} on`, // prettier-ignore
+    ),
+  );
   if (!recording) tellTimes(run, progress);
 
   const sinks: SinkHandle[] = [];

@@ -9,6 +9,10 @@ export { driftImages } from "./drift/images.ts";
 // echem
 export { steps } from "./echem/steps.ts";
 
+// image
+export { region } from "./image/region.ts";
+export { segment } from "./image/segment.ts";
+
 // mechanics
 export { modulusMap } from "./mechanics/map.ts";
 export { modulus } from "./mechanics/modulus.ts";
@@ -19,5 +23,11 @@ export { averageRunLength } from "./onset/average-run-length.ts";
 export { cusum } from "./onset/cusum.ts";
 
 // tomography
+export { angles } from "./tomography/angles.ts";
+export { axis } from "./tomography/axis.ts";
 export { flatField } from "./tomography/flat-field.ts";
 export { incremental } from "./tomography/incremental.ts";
+export { phase } from "./tomography/phase.ts";
+export { sinogram } from "./tomography/sinogram.ts";
+export { stripes } from "./tomography/stripes.ts";
+export { zingers } from "./tomography/zingers.ts";

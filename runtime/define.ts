@@ -39,7 +39,17 @@ export type Out<O extends Ports> = { readonly [P in keyof O]: PortWriter<O[P]> }
 
 export type Saved = unknown;
 
-export interface OperatorInstance<I extends Ports, O extends Ports> {
+/** What a person has changed while the run goes on: some of the options that the definition lists as `live`. */
+export interface Action<C extends Options = Options> {
+  /** Every row before it has been stepped over, and none at it or after it. */
+  readonly time: bigint;
+  /** The same in seconds since the origin. */
+  readonly seconds: number;
+  /** The options that have changed, checked and converted as those of the pipeline file. */
+  readonly changes: Partial<ConfigOf<C>>;
+}
+
+export interface OperatorInstance<I extends Ports, O extends Ports, C extends Options = Options> {
   /**
    * Takes the rows that have become complete: of every port all with time < upTo (seconds since the origin).
    * Called once more with upTo = Infinity when all inputs have ended.
@@ -47,6 +57,13 @@ export interface OperatorInstance<I extends Ports, O extends Ports> {
   step(inputs: Inputs<I>, out: Out<O>, upTo: number): void;
   /** Seconds since the origin of the earliest row that may still come out before upTo; Infinity if none. */
   holds?(): number;
+  /**
+   * Options have changed, between two steps: the one before had upTo = the action's time. Rows that it puts out are
+   * at that time or later. Needed where the definition has `live` options; what these would make impossible
+   * (`output` throws, or schemas would change) does not come here. `save` need not hold options: who loads what was
+   * saved is started with those in force, as is an instance that a new epoch of an input begins.
+   */
+  act?(action: Action<C>, out: Out<O>): void;
   /** Plain numbers, text and typed arrays, copied. */
   save?(): Saved;
   load?(saved: never): void;
@@ -94,15 +111,37 @@ export interface OperatorDefinition<
   readonly provisional?: readonly string[];
   readonly config: C;
   readonly place?: Place;
-  /** How `workers` share the work: "row" where there is no state between rows. */
-  readonly key?: "row";
-  start(config: ConfigOf<C>, context: StartContext<I>): OperatorInstance<I, O>;
+  /**
+   * How `workers` share the work. "row": each row goes to one of them, where there is no state between rows.
+   * `{ list: "slices" }`: the entries of this option are dealt out in their order, in equal parts; each instance has
+   * its part for the whole list and gets all rows. What comes out is put in order of time, then of the list, and
+   * what all of them report alike is one fault. So the bits are those of one instance, where that treats the entries
+   * independently, gives out rows of one time in the order of the list, and schemas do not depend on the list.
+   */
+  readonly key?: "row" | ListKey<C>;
+  /** Options that people may change while it runs: see `act`. Neither schemas nor metadata of outputs may tell their values. */
+  readonly live?: readonly (keyof C & string)[];
+  start(config: ConfigOf<C>, context: StartContext<I>): OperatorInstance<I, O, C>;
 }
 
-/** Checks types and hands the definition on. */
+export interface ListKey<C extends Options = Options> {
+  readonly list: keyof C & string;
+}
+
+/** Checks types and hands the definition on. Throws TypeError where it contradicts itself. */
 export function defineOperator<const I extends Ports, const O extends Ports, const C extends Options>(
   definition: Omit<OperatorDefinition<I, O, C>, "kind">,
 ): OperatorDefinition<I, O, C> {
+  const { name, config, key, live = [] } = definition;
+  for (const option of live)
+    if (!(option in config))
+      throw new TypeError(`${name}: its live option ${option} is not among its options`);
+  if (typeof key === "object") {
+    if (config[key.list]?.kind !== "list")
+      throw new TypeError(`${name}: its key ${key.list} is not an option that is a list`);
+    if (live.includes(key.list))
+      throw new TypeError(`${name}: ${key.list} deals the work out, and so cannot be changed while it runs`);
+  }
   return { ...definition, kind: "operator" };
 }
 

@@ -3,7 +3,7 @@
 // Definitions
 export {
   defineOperator, defineSink, defineSource, SourceError, WiringError,
-  type AnyOperator, type AnySink, type AnySource, type Fault, type FrameReference, type Inputs, type OperatorInstance, type Out, type Ports, type PortWriter, type Registry, type Rows,
+  type Action, type AnyOperator, type AnySink, type AnySource, type Fault, type FrameReference, type Inputs, type ListKey, type OperatorInstance, type Out, type Ports, type PortWriter, type Registry, type Rows,
   type SinkHandle, type SourceColumns, type SourceContext, type SourceItem, type StartContext,
 } from "./define.ts"; // prettier-ignore
 
@@ -43,7 +43,7 @@ export { BEGIN_OF_TIME, END_OF_TIME, type Batch, type StreamState } from "./batc
 export { concat, slice } from "./columns.ts";
 export { toArrow } from "./arrow.ts";
 export { cut, firstAtOrAfter } from "./stream.ts";
-export type { MinMax, ReadRange, RunView, StreamInfo } from "./run-view.ts";
+export type { Acted, MinMax, ReadRange, RunView, StreamInfo } from "./run-view.ts";
 
 // Wiring
 export {
@@ -56,8 +56,8 @@ export {
 export {
   bodyOf, CLOSE, decodeHeader, encodeHeader, ENCODING, FLAG, HEADER_BYTES, joinMessage, KIND, pack, plainHeader,
   PROTOCOL_VERSION, readClientMessage, SUB_PROTOCOL, unpack,
-  type Catalogue, type CatalogueEntry, type ClientMessage, type EpochMessage, type Gap, type Header, type Health,
-  type KindCode, type Pong, type Position, type StreamHealth, type StreamPosition, type SubscribeMessage, type Welcome,
+  type ActedMessage, type ActMessage, type Catalogue, type CatalogueEntry, type ChangeableNode, type ChangeableOption, type ClientMessage, type EpochMessage, type Gap, type Header, type Health,
+  type KindCode, type Nodes, type Pong, type Position, type StreamHealth, type StreamPosition, type SubscribeMessage, type Welcome,
   type WireError,
 } from "./wire/protocol.ts"; // prettier-ignore
 export {
@@ -69,6 +69,8 @@ export { columnsOf, fromArrowMessages, toArrowMessages, type ArrowMessages } fro
 export { openRun, recordedPorts, RunError, type RecordedRun } from "./journal/index.ts";
 
 // Running
+export { ActionError } from "./actions.ts";
 export { Run, type Outcome, type Recording, type RunOptions, type RunRecorder } from "./run.ts";
 export { startInThreads } from "./workers.ts";
+export { startSideThread } from "./side-threads.ts";
 export { threadUrl } from "./thread-url.ts";

@@ -24,6 +24,8 @@ export interface StepResult {
 export interface Running {
   readonly outputs: Readonly<Record<string, Schema>>;
   step(rows: Readonly<Record<string, Columns>>, upTo: bigint): StepResult;
+  /** Options have changed at a time, up to which it has stepped. */
+  act(time: bigint, changes: Readonly<Record<string, unknown>>): StepResult;
   save(): unknown;
   load(saved: unknown): void;
 }
@@ -99,6 +101,8 @@ export function startOperator(
   const outputs = outputSchemas(definition, config, inputs);
   const context = { inputs, origin, timeAt: (seconds: number) => timeAt(origin, seconds) };
   const instance = definition.start(config as never, context) as OperatorInstance<Ports, Ports>;
+  if (definition.live?.length && !instance.act)
+    throw new TypeError(`${definition.name} has live options (${definition.live.join(", ")}), but no act`);
   const views: Record<string, RowView> = {};
   for (const port in inputs)
     views[port] = new RowView(inputs[port]!, wantedBy(definition.input, port) ?? {}, origin);
@@ -111,6 +115,21 @@ export function startOperator(
       void faults.push({ time: typeof when === "bigint" ? when : timeAt(origin, when), what }),
   } as unknown as Out<Ports>;
 
+  /** What has been put out since the last time. */
+  const taken = (upTo: bigint): StepResult => {
+    const rows: Record<string, Columns> = {};
+    for (const port in writers) {
+      const columns = writers[port]!.take();
+      if (columns) rows[port] = columns;
+    }
+    const held = upTo === END_OF_TIME ? Infinity : (instance.holds?.() ?? Infinity);
+    const heldTime =
+      held === Infinity ? END_OF_TIME : held === -Infinity ? -(2n ** 63n) : timeAt(origin, held);
+    const result = { rows, faults, watermark: heldTime < upTo ? heldTime : upTo };
+    faults = [];
+    return result;
+  };
+
   return {
     outputs,
     step(rows, upTo) {
@@ -122,17 +141,12 @@ export function startOperator(
         out,
         upTo === END_OF_TIME ? Infinity : secondsBefore(origin, upTo),
       );
-      const taken: Record<string, Columns> = {};
-      for (const port in writers) {
-        const columns = writers[port]!.take();
-        if (columns) taken[port] = columns;
-      }
-      const held = upTo === END_OF_TIME ? Infinity : (instance.holds?.() ?? Infinity);
-      const heldTime =
-        held === Infinity ? END_OF_TIME : held === -Infinity ? -(2n ** 63n) : timeAt(origin, held);
-      const result = { rows: taken, faults, watermark: heldTime < upTo ? heldTime : upTo };
-      faults = [];
-      return result;
+      return taken(upTo);
+    },
+    act(time, changes) {
+      const [seconds] = secondsSince(origin, BigInt64Array.of(time));
+      instance.act!({ time, seconds: seconds!, changes }, out);
+      return taken(time);
     },
     save: () => instance.save?.(),
     load: (saved) => instance.load?.(saved as never),

@@ -5,7 +5,7 @@
 import { BEGIN_OF_TIME, END_OF_TIME } from "./batch.ts";
 import type { Columns } from "./columns.ts";
 import type { Fault } from "./define.ts";
-import { misfits, wantedBy, type Running, type StepResult } from "./instance.ts";
+import { misfits, outputSchemas, wantedBy, type Running, type StepResult } from "./instance.ts";
 import { Port } from "./port.ts";
 import type { Stream } from "./stream.ts";
 import type { Schema } from "./wire/schema.ts";
@@ -14,6 +14,7 @@ import type { PlannedOperator } from "./wiring.ts";
 /** A running instance, wherever it runs. */
 export interface Engine extends Pick<Running, "outputs"> {
   step(rows: Readonly<Record<string, Columns>>, upTo: bigint): StepResult | Promise<StepResult>;
+  act(time: bigint, changes: Readonly<Record<string, unknown>>): StepResult | Promise<StepResult>;
   save(): unknown;
   /** Steps that may be under way at once. */
   readonly inFlight: number;
@@ -47,16 +48,30 @@ export interface Reporter {
   promise(watermark: bigint): void;
 }
 
+/** Options to be changed at a time. */
+export interface Change {
+  readonly time: bigint;
+  readonly changes: Readonly<Record<string, unknown>>;
+}
+
 type State = "waiting" | "running" | "parked" | "ended";
 
 export class OperatorNode {
   readonly name: string;
+  readonly planned: PlannedOperator;
   readonly ports: readonly Port[];
   readonly #options: NodeOptions;
   #engine: Engine | undefined;
   #starting = false;
   #state: State = "waiting";
   #upTo = BEGIN_OF_TIME;
+  /** What it was started with last, and the options in force. */
+  #inputs: Readonly<Record<string, Schema>> | undefined;
+  #config: PlannedOperator["config"];
+  /** To come, in the order of their times. */
+  #changes: Change[] = [];
+  /** The earliest time at which options can still change; undefined once it steps for the last time. */
+  #open: bigint | undefined = BEGIN_OF_TIME;
   #flying = 0;
   #order: Promise<void> = Promise.resolve();
   #advancing = false;
@@ -68,6 +83,8 @@ export class OperatorNode {
   constructor(options: NodeOptions) {
     this.#options = options;
     this.name = options.planned.name;
+    this.planned = options.planned;
+    this.#config = options.planned.config;
     this.ports = Object.entries(options.inputs).map(
       ([name, stream]) =>
         new Port({
@@ -89,6 +106,49 @@ export class OperatorNode {
 
   #portName(port: Port): string {
     return port.name.slice(this.name.length + 1);
+  }
+
+  /** The options in force, with those that are still to change as they will be. */
+  get config(): PlannedOperator["config"] {
+    return Object.assign(
+      {},
+      this.#config,
+      ...this.#changes.map(({ changes }) => changes),
+    ) as PlannedOperator["config"];
+  }
+  /** The earliest time at which its options can still change: it has not passed it. Undefined where it has come to its end. */
+  get openFrom(): bigint | undefined {
+    return this.#state === "parked" || this.#state === "ended" ? undefined : this.#open;
+  }
+
+  /** Changes that it has not come to yet. */
+  get waiting(): number {
+    return this.#changes.length;
+  }
+
+  /** Why its options cannot be so, given what comes in; undefined where they can, or where nothing is known yet. */
+  objection(changes: Change["changes"], before = this.config): string | undefined {
+    const { definition } = this.#options.planned;
+    if (!this.#inputs) return undefined;
+    let after: Record<string, Schema>;
+    try {
+      after = outputSchemas(definition, { ...before, ...changes }, this.#inputs);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    const now = outputSchemas(definition, this.#config, this.#inputs);
+    const other = Object.keys({ ...now, ...after }).find((port) => JSON.stringify(now[port]) !== JSON.stringify(after[port])); // prettier-ignore
+    return (
+      other &&
+      `${this.name}.${other} would have other columns or metadata, which cannot change while it runs; set it in the pipeline file and start a new run`
+    );
+  }
+
+  /** Changes options at a time that it has not passed. */
+  change(change: Change): void {
+    const after = this.#changes.findIndex(({ time }) => time > change.time);
+    this.#changes.splice(after < 0 ? this.#changes.length : after, 0, change);
+    this.advance();
   }
 
   /** Steps as far as the inputs allow. */
@@ -113,7 +173,7 @@ export class OperatorNode {
   #advanceOnce(): boolean {
     if (this.#state === "parked" || this.#state === "ended" || this.#starting) return false;
     if (!this.#engine) return this.#start();
-    if (this.#flying >= this.#engine.inFlight || this.#held()) return false;
+    if (this.#flying >= this.#engine.inFlight) return false;
     let upTo = END_OF_TIME;
     let ended = true;
     let renewal: bigint | undefined;
@@ -125,9 +185,20 @@ export class OperatorNode {
       if (port.watermark < upTo) upTo = port.watermark;
     }
     if (renewal !== undefined && renewal < upTo) upTo = renewal;
+    // Options change before the first row at their time or after it, and before an epoch that begins then.
+    const [change] = this.#changes;
+    const due = change !== undefined && change.time <= upTo;
+    if (due) upTo = change.time;
+    // Its promises go on: those who have no room may wait for them.
+    if (this.#held() && this.ports.some((port) => port.has(upTo))) return false;
     const pane = this.#pane(upTo);
     if (pane) {
       this.#step(pane.rows, pane.upTo);
+      return true;
+    }
+    if (due) {
+      if (this.#upTo < upTo) this.#step({}, upTo);
+      else this.#change(this.#changes.shift()!);
       return true;
     }
     if (ended) {
@@ -138,6 +209,8 @@ export class OperatorNode {
     if (renewal !== undefined && renewal <= upTo) {
       if (this.#flying > 0) return false;
       this.#upTo = upTo;
+      // What is changed from now on, the new instance hears, in a replay too.
+      this.#open = upTo + 1n;
       this.#renew();
       return true;
     }
@@ -175,7 +248,8 @@ export class OperatorNode {
       return misfits(name, wantedBy(planned.definition.input, name) ?? {}, port.stream.name, inputs[name]!);
     });
     if (problems.length > 0) throw new TypeError(problems.join("; "));
-    const engine = this.#options.start(planned, inputs, this.#options.origin());
+    this.#inputs = inputs;
+    const engine = this.#options.start({ ...planned, config: this.#config }, inputs, this.#options.origin());
     if (!(engine instanceof Promise)) {
       this.#started(engine);
       return true;
@@ -234,8 +308,26 @@ export class OperatorNode {
 
   #step(rows: Record<string, Columns>, upTo: bigint): void {
     this.#upTo = upTo;
+    this.#open = upTo === END_OF_TIME ? undefined : upTo;
     this.steps++;
-    const result = this.#engine!.step(rows, upTo);
+    this.#give(this.#engine!.step(rows, upTo));
+  }
+
+  /** What does not fit what comes in now, such as a row that frames of a new size do not have, is not done. */
+  #change({ time, changes }: Change): void {
+    const objection = this.objection(changes, this.#config);
+    if (objection !== undefined) {
+      const what = `${Object.keys(changes).join(", ")} not changed: ${objection}`;
+      const refused: StepResult = { rows: {}, faults: [{ time, what }], watermark: BEGIN_OF_TIME };
+      // Behind what threads have yet to report of earlier rows.
+      return this.#give(this.#flying > 0 ? Promise.resolve(refused) : refused);
+    }
+    this.#config = { ...this.#config, ...changes };
+    this.#give(this.#engine!.act(time, changes));
+  }
+
+  /** Hands on what an engine answers, in the order in which it was asked. */
+  #give(result: StepResult | Promise<StepResult>): void {
     if (!(result instanceof Promise)) return this.#emit(result);
     this.#flying++;
     // What workers send back is handed on in the order of what they were given.
@@ -265,6 +357,7 @@ export class OperatorNode {
 
   /** All inputs have ended: what is open closes by the same lines. */
   #finish(): void {
+    this.#open = undefined;
     const result = this.#engine!.step({}, END_OF_TIME);
     const done = (last: StepResult): void => {
       this.#emit(last);

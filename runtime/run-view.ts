@@ -3,7 +3,7 @@
  */
 import type { Observable } from "rxjs";
 import type { Batch, StreamState } from "./batch.ts";
-import type { StreamHealth } from "./wire/protocol.ts";
+import type { ChangeableNode, StreamHealth } from "./wire/protocol.ts";
 import type { Schema } from "./wire/schema.ts";
 
 export interface StreamInfo {
@@ -45,6 +45,17 @@ export interface ReadRange {
 /** What the run itself counts of a stream; what views leave out, only their server knows. */
 export type RunHealth = Omit<StreamHealth, "drops">;
 
+/** What a person has done, as it is recorded. */
+export interface Acted {
+  /** From where on it holds. */
+  readonly time: bigint;
+  readonly node: string;
+  /** Options and what they are now. */
+  readonly changes: Readonly<Record<string, unknown>>;
+  /** Who did it, as they call themselves; empty where they do not. */
+  readonly by: string;
+}
+
 export interface RunView {
   /** run.json as it stands: pipeline, experiment, origin. */
   readonly manifest: Readonly<Record<string, unknown>>;
@@ -65,4 +76,13 @@ export interface RunView {
     column: string,
     span: { from: bigint; to: bigint; buckets: number },
   ): Promise<MinMax>;
+  /** Nodes with options that people may change while it runs, and how they are set now. */
+  changeable(): readonly ChangeableNode[];
+  /**
+   * Sets options of a node, values as in a pipeline file (null: what stands there). Recorded, and done again by a
+   * replay. Throws an ActionError with the reason where it cannot be; nothing is changed then.
+   */
+  act(node: string, changes: Readonly<Record<string, unknown>>, who?: { readonly by?: string }): Acted;
+  /** Each that was done. */
+  readonly acted$: Observable<Acted>;
 }

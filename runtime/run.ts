@@ -3,6 +3,7 @@
  * The same for a live run and for a replay: there the recorded streams of the sources take the sources' place.
  */
 import { filter, map, merge, Observable, Subject } from "rxjs";
+import { Actions } from "./actions.ts";
 import { BEGIN_OF_TIME, END_OF_TIME, type Batch } from "./batch.ts";
 import type { Fault } from "./define.ts";
 import { HealthMeter } from "./health.ts";
@@ -12,10 +13,11 @@ import { addRows, emptyMinMax } from "./min-max.ts";
 import { OperatorNode, type Engine, type Reporter, type StartEngine } from "./operator-node.ts";
 import { Pacer } from "./pacer.ts";
 import { ReplayPump, type RecordedStream } from "./replay-pump.ts";
-import type { MinMax, ReadRange, RunHealth, RunView, StreamInfo } from "./run-view.ts";
+import type { Acted, MinMax, ReadRange, RunHealth, RunView, StreamInfo } from "./run-view.ts";
 import { SourcePump } from "./source-pump.ts";
 import { Stream, type Store } from "./stream.ts";
 import { columnsOf } from "./rows.ts";
+import type { ChangeableNode } from "./wire/protocol.ts";
 import { label, scalar, type Schema } from "./wire/schema.ts";
 import type { Plan } from "./wiring.ts";
 
@@ -88,6 +90,7 @@ export class Run implements RunView {
   readonly #opened$ = new Subject<Stream>();
   readonly #faults: MergedLog;
   readonly #alarms: MergedLog;
+  readonly #actions: Actions;
   readonly #store: Store | undefined;
   #origin: bigint | undefined;
   #waiting: (() => void)[] = [];
@@ -128,13 +131,19 @@ export class Run implements RunView {
     });
 
     const sources = recording ? recordedNodes(recording) : plan.sources.map(({ name }) => name);
-    const reporting = [...sources, ...plan.operators.map(({ name }) => name)];
+    const redone = recording?.streams.some(({ stream }) => stream === "actions") ? ["actions"] : [];
+    const reporting = [...sources, ...plan.operators.map(({ name }) => name), ...redone];
     // A replay reads the faults of its sources before all else; there they wait as long as they waited live.
     this.#faults = new MergedLog(this.stream("faults"), FAULTS, reporting, recording ? Infinity : undefined);
     this.#alarms = new MergedLog(this.stream("alarms"), ALARMS, plan.alarms.map(({ name }) => name)); // prettier-ignore
     this.#firsts = firstTimes(recording ? 0 : plan.sources.length);
 
     for (const planned of plan.operators) this.#addOperator(planned);
+    this.#actions = new Actions({
+      stream: this.stream("actions"),
+      nodes: this.#nodes,
+      origin: () => this.#origin,
+    });
     for (const { name, when, priority, deliver } of plan.alarms)
       this.#addAlarm(name, when, priority, deliver);
     if (recording) this.#addRecording(recording);
@@ -178,7 +187,7 @@ export class Run implements RunView {
       stream = new Stream({
         name, derived: !source,
         provisional: operator?.definition.provisional?.includes(port) ?? false,
-        store: source && recording ? replayedStore(recording) : this.#store,
+        store: recording && isPlayed(name, !source) ? replayedStore(recording) : this.#store,
         ...(ringBytes !== undefined && { ringBytes }),
       }); // prettier-ignore
       this.#streams.set(name, stream);
@@ -299,6 +308,7 @@ export class Run implements RunView {
               let least = END_OF_TIME;
               for (const time of watermarks.values()) if (time < least) least = time;
               this.#faults.promise(node, least);
+              this.#actions.passed(this.#passed());
             },
           }),
         );
@@ -323,9 +333,28 @@ export class Run implements RunView {
     }
   }
 
+  /** What was done live is known before anything flows, so that no node passes its time. */
+  async #replayActions(recording: Recording): Promise<void> {
+    const recorded = recording.streams.find(({ stream }) => stream === "actions");
+    if (!recorded) return;
+    await this.#actions.replay(recording.read("actions", {}), (time, what) => {
+      const row = this.#faults.add("actions", { time, node: "actions", what, count: 1 });
+      this.fault$.next({ node: "actions", time: row.time, what, count: 1 });
+    });
+    this.#faults.promise("actions", END_OF_TIME);
+  }
+
+  /** Event time that all sources have passed. */
+  #passed(): bigint {
+    return this.#pumps.reduce((least, { watermark }) => (watermark < least ? watermark : least), END_OF_TIME);
+  }
+
   async #run(): Promise<Outcome> {
     const { recording, onOrigin } = this.#options;
-    if (recording) await this.#replayFaults(recording);
+    if (recording) {
+      await this.#replayFaults(recording);
+      await this.#replayActions(recording);
+    }
     const decided = (async () => {
       // A source that is silent at the start does not keep the others waiting.
       if (this.#firsts.awaited > 0) await Promise.race([this.#firsts.ready, delay(FIRST_ITEMS_ms)]);
@@ -355,6 +384,7 @@ export class Run implements RunView {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     for (const node of this.#nodes) node.stop();
+    this.#actions.end();
     return { failures: this.#failures() };
   }
 
@@ -443,7 +473,8 @@ export class Run implements RunView {
     const stream = this.#streams.get(name);
     const { recorder, recording } = this.#options;
     if (!stream) return emptyMinMax(span);
-    const keeper = !stream.derived && recording ? recording : stream.store ? recorder : undefined;
+    const played = recording && isPlayed(name, stream.derived);
+    const keeper = played ? recording : stream.store ? recorder : undefined;
     const written = keeper === recording ? undefined : recorder?.acknowledged(name);
     // Rows newer than what is written are still in memory; taken before the levels are asked, so that none is missed.
     const recent =
@@ -467,7 +498,8 @@ export class Run implements RunView {
 
   health(): readonly RunHealth[] {
     return this.#meter.measure(
-      this.#streams.values(),
+      // People are never behind.
+      [...this.#streams.values()].filter(({ name }) => name !== "actions"),
       this.#nodes,
       (name) => this.#streams.get(`${name}.late`)?.totalRows ?? 0,
     );
@@ -493,6 +525,22 @@ export class Run implements RunView {
       };
     }); // prettier-ignore
     if (rows.length > 0) stream.append(columnsOf(rows, HEALTH.fields), time);
+  }
+
+  changeable(): readonly ChangeableNode[] {
+    return this.#actions.nodes();
+  }
+
+  act(
+    node: string,
+    changes: Readonly<Record<string, unknown>>,
+    { by = "" }: { readonly by?: string } = {},
+  ): Acted {
+    return this.#actions.set(node, changes, by);
+  }
+
+  get acted$(): Observable<Acted> {
+    return this.#actions.acted$;
   }
 
   /** What holds the graph back, one sentence a node; for people. */
@@ -541,10 +589,14 @@ export const startHere: StartEngine = (planned, inputs, origin): Engine => {
   return {
     outputs: running.outputs,
     step: (rows, upTo) => running.step(rows, upTo),
+    act: (time, changes) => running.act(time, changes),
     save: () => running.save(),
     inFlight: 1,
   };
 };
+
+/** In a replay: what sources gave is read from the recording. What the run itself says (health, actions) is its own. */
+const isPlayed = (stream: string, derived: boolean): boolean => !derived && stream.includes(".");
 
 function recordedNodes(recording: Recording): string[] {
   return [

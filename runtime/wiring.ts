@@ -221,6 +221,7 @@ function checkNames(spec: PipelineSpec, say: Say): void {
         say([section, name], `"${name}" cannot be a name: small letters, digits, _ and -, a letter first`);
       }
       if (section === "alarms") continue;
+      if (name === "actions") say([section, name], "the name actions is the run's own, for what people do");
       const other = taken.get(name);
       if (other)
         say([section, name], `the name ${name} is taken by ${other}.${name}; each node needs one of its own`);

@@ -3,7 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { Columns } from "./columns.ts";
 import type { Registry } from "./define.ts";
 import { startOperator } from "./instance.ts";
-import { packed, type StepRequest, type WorkerReply, type WorkerStart } from "./workers.ts";
+import { packed, type ActRequest, type StepRequest, type WorkerReply, type WorkerStart } from "./workers.ts";
 
 const { registry: url, operator, config, inputs, origin } = workerData as WorkerStart;
 
@@ -21,17 +21,21 @@ try {
   const definition = registry.operators.find(({ name }) => name === operator);
   if (!definition) throw new Error(`${operator} is not in the registry ${url}`);
   const running = startOperator(definition, config, inputs, origin);
-  parentPort!.on("message", ({ rows, upTo }: StepRequest) => {
+  parentPort!.on("message", (request: StepRequest | ActRequest) => {
     try {
-      const result = running.step(rows, upTo);
+      const result =
+        request.kind === "step"
+          ? running.step(request.rows, request.upTo)
+          : running.act(request.time, request.changes);
+      const lent = request.kind === "step" ? request.lent : [];
       const transfer: ArrayBuffer[] = [];
       const moved = Object.fromEntries(
         Object.entries(result.rows).map(([port, columns]): [string, Columns] => [
           port,
-          packed(columns, transfer),
+          packed(columns, transfer, lent),
         ]),
       );
-      reply({ kind: "stepped", result: { ...result, rows: moved } }, transfer);
+      reply({ kind: "done", result: { ...result, rows: moved } }, transfer);
     } catch (error) {
       failed(error);
     }

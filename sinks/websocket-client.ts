@@ -4,8 +4,8 @@
 import { timingSafeEqual, createHash } from "node:crypto";
 import type { WebSocket } from "ws";
 import {
-  CLOSE, encodeHeader, joinMessage, KIND, pack, plainHeader, PROTOCOL_VERSION, readClientMessage, SUB_PROTOCOL,
-  type KindCode, type Pong, type SubscribeMessage, type WireError,
+  ActionError, CLOSE, encodeHeader, joinMessage, KIND, pack, plainHeader, PROTOCOL_VERSION, readClientMessage, SUB_PROTOCOL,
+  type ActedMessage, type ActMessage, type KindCode, type Pong, type SubscribeMessage, type WireError,
 } from "../runtime/index.ts"; // prettier-ignore
 import { Outbox } from "./websocket-outbox.ts";
 import {
@@ -83,8 +83,21 @@ export class Client {
         received_ms: this.#options.shared.now_ms(),
       } satisfies Pong);
     }
+    if (message.verb === "act") return this.#act(message);
     if (message.verb === "unsubscribe") return this.#subscriptions.get(message.id)?.close();
     this.#subscribe(message);
+  }
+
+  #act({ id, node, changes, by = "" }: ActMessage): void {
+    let answer: ActedMessage;
+    try {
+      const { time } = this.#options.shared.run.act(node, changes, { by });
+      answer = { id, time };
+    } catch (error) {
+      if (!(error instanceof ActionError)) throw error;
+      answer = { id, refused: error.message };
+    }
+    this.say(KIND.acted, answer);
   }
 
   #subscribe(request: SubscribeMessage): void {

@@ -10,7 +10,7 @@ import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
 import {
   defineSink, encodeHeader, integer, joinMessage, KIND, list, pack, plainHeader, PROTOCOL_VERSION, SUB_PROTOCOL, text,
-  type Catalogue, type CatalogueEntry, type Health, type RunView, type StreamInfo, type StreamPosition, type Welcome,
+  type Catalogue, type CatalogueEntry, type Health, type KindCode, type Nodes, type RunView, type StreamInfo, type StreamPosition, type Welcome,
 } from "../runtime/index.ts"; // prettier-ignore
 import { Client } from "./websocket-client.ts";
 import { Pulse } from "./websocket-outbox.ts";
@@ -95,7 +95,8 @@ class WireServer {
     });
     this.#http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
     const watch = run.streams$.subscribe((info) => this.#changed(info));
-    this.#unwatch = () => watch.unsubscribe();
+    const acted = run.acted$.subscribe(() => this.#broadcast(KIND.nodes, this.#nodes()));
+    this.#unwatch = () => (watch.unsubscribe(), acted.unsubscribe());
     this.#timers = [
       setInterval(() => this.#sayHealth(), HEALTH_INTERVAL_MS).unref(),
       setInterval(() => this.#clients.forEach((client) => client.check()), ALIVE_INTERVAL_MS).unref(),
@@ -205,7 +206,12 @@ class WireServer {
     } satisfies Welcome);
     const streams = [...this.#newest().values()].map(entryOf);
     client.say(KIND.catalogue, { complete: true, streams } satisfies Catalogue);
+    client.say(KIND.nodes, this.#nodes());
     client.say(KIND.health, this.#health());
+  }
+
+  #nodes(): Nodes {
+    return { nodes: this.#run.changeable() };
   }
 
   #health(): Health {
@@ -219,7 +225,7 @@ class WireServer {
   }
 
   /** Written once for all. What will be said again soon is left out for who cannot take it now. */
-  #broadcast(kind: typeof KIND.catalogue | typeof KIND.health, body: object, repeated = false): void {
+  #broadcast(kind: KindCode, body: object, repeated = false): void {
     if (this.#clients.size === 0) return;
     const message = joinMessage(encodeHeader(plainHeader(kind, Date.now())), pack(body));
     for (const client of this.#clients) {

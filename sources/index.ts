@@ -13,4 +13,6 @@ export { replay } from "./replay.ts";
 export { simulatedCell } from "./simulated/cell.ts";
 
 // xray
-export { readFrame, tomography } from "./xray/tomography.ts";
+export { readFrame } from "./xray/frame-files.ts";
+export { radiographs } from "./xray/radiographs.ts";
+export { tomography } from "./xray/tomography.ts";

@@ -1,379 +1,442 @@
 import {
-  choice, code, defineOperator, image, integer, list, quantity, scalar, WiringError, type Field,
+  choice, code, defineOperator, image, integer, label, list, quantity, record, scalar, text, WiringError,
+  type Columns, type Field, type Fields,
 } from "../../runtime/index.ts"; // prettier-ignore
 import { detectorRows } from "./detector-rows.ts";
-import { fillGaps, lineIntegrals } from "./line-integrals.ts";
+import { fanWeights } from "./fan.ts";
+import { beamOf, type Beam } from "./geometry.ts";
+import { lineIntegralsOf } from "./line-integrals.ts";
+import { PER_VIEW } from "./per-view.ts";
+import { horizontal, type Plane } from "./planes.ts";
+import { readPlane } from "./read-plane.ts";
 import { RAMP_WINDOWS } from "./ramp-filter.ts";
-import { KERNELS, type Line } from "./slice-kernel.ts";
-import { arc, arcs, gap, passage, wrap, type Arcs } from "./view-window.ts";
-import { runsWasm, wasmMemory_GiB } from "./wasm/slice-kernel.ts";
+import { SliceEngine, type EngineOptions, type NewView } from "./slice-engine.ts";
+import { KERNELS, rowsFor } from "./slice-kernel.ts";
+import { tiledKernel } from "./tiled-kernel.ts";
+import { readSpan, type Span } from "./view-window.ts";
+import { runsWasm, viewsThatFit, wasmMemory } from "./wasm/slice-kernel.ts";
 
-interface HeldView {
-  angle_deg: number;
-  /** The same modulo 180. */
-  half_deg: number;
-  seconds: number;
-  /** As it stands in the images now. */
-  weight_rad: number;
-  /** Filtered rows, one slice after another. */
-  rows: Float32Array;
-  /** Samples filled in, by slice. */
-  filled: Int32Array;
-}
+/** What stands beside each picture: from what it was made. */
+const STATE = {
+  views: scalar("{frame}", { doc: "views in the picture" }),
+  window: label({ doc: "how far back views count" }),
+  coverage: scalar("deg", { doc: "angle covered, of 180 (of 360 in a fan beam)" }),
+  largest_gap: scalar("deg", { doc: "widest angle between neighbouring views" }),
+  rotation_angle: scalar("deg", { doc: "of the newest view" }),
+  oldest_age: scalar("s", { doc: "time since the oldest view in the picture" }),
+  axis: scalar("{px}", { doc: "column that the rotation axis fell on" }),
+  filter: code({ codes: Object.fromEntries(RAMP_WINDOWS.entries()), doc: "window of the ramp filter" }),
+  radius: scalar("{px}", { doc: "within it every view counts; beyond, the picture is incomplete" }),
+  filled: scalar("{px}", { doc: "samples of all its views that were interpolated, dead or opaque" }),
+  left_out: scalar("{frame}", { doc: "views that could not be used, since the start" }),
+  rebuild: code({ codes: { 0: "none", 1: "pending" }, doc: "pending: a change was asked for, this is the picture from before" }),
+}; // prettier-ignore
+const SLICE = { slice: code({ doc: "row of the detector" }), ...STATE };
 
-interface State {
-  /** By angle modulo 180. */
-  views: HeldView[];
-  /** Views taken in so far. */
+interface Rest {
+  /** Views that came, and those that could not be used. */
   count: number;
-  previous_deg?: number;
-  /** Of a view that is in no slice given out yet. */
-  pending?: { time: bigint; seconds: number };
+  leftOut: number;
+  newest_deg: number;
+  /** Of a view that is in no picture given out yet. */
+  pending: { time: bigint; seconds: number } | undefined;
   /** Faults that are said once. */
   said: string[];
 }
-type Saved = State & { images: Float32Array[] };
 
-/** A view that is read, but in no image yet. */
+/** A view that is read, but in no picture yet. */
 interface ReadView {
-  time: bigint;
-  view: HeldView;
+  readonly time: bigint;
+  readonly view: NewView;
+  readonly filled: { readonly row: number; readonly count: number }[];
 }
 
-/** Part of a change to the images: views along one line, each with the change of its weight. */
-type Change = { view: HeldView; change_rad: number }[];
-
-/** What stands beside each slice: from what it was made. */
-const STATE = {
-  slice: code({ doc: "row of the detector" }),
-  views: scalar("{frame}", { doc: "views in the image" }),
-  coverage: scalar("deg", { doc: "angle covered, of 180" }),
-  largest_gap: scalar("deg", { doc: "widest angle between neighbouring views" }),
-  rotation_angle: scalar("deg", { doc: "of the newest view" }),
-  oldest_age: scalar("s", { doc: "time since the oldest view in the image" }),
-  axis: scalar("{px}", { doc: "column that the rotation axis fell on" }),
-  radius: scalar("{px}", { doc: "within it every view counts; beyond, the image is incomplete" }),
-  filled: scalar("{px}", { doc: "samples of all its views that were interpolated, dead or opaque" }),
-};
-type SliceRow = RowOf<typeof STATE> & { readonly time: bigint; readonly data: Float32Array };
 interface Results {
-  readonly slices: { add(row: SliceRow): void };
-  fault(time: bigint, what: string): void;
+  readonly [port: string]: { add(row: Record<string, unknown> & { time: bigint }): void };
 }
-type RowOf<F> = { readonly [N in keyof F]: number };
+type Faults = { fault(time: bigint, what: string): void };
+
+/** Views that are kept where `max_views` is not set, if the memory allows. */
+const MOST_VIEWS = 4096;
+/** Above so many detector rows line integrals are not kept beside the filtered rows. */
+const FEW_ROWS = 16;
+/** Detector columns of which a view is judged as a whole. */
+const PROBES = 16;
 
 /**
- * Filtered back-projection of a turning sample, one projection at a time: slices that are up to date after every view.
+ * Filtered back-projection of a turning sample, one projection at a time: pictures that are up to date after every view.
  *
  *     f(x, y) = Σ w_k q_k(t),   t = axis + x cos θ_k + y sin θ_k,   q = ramp filter of p,   p = -ln T
  *
- *     T  transmission             [1]       (row, col)   parallel beam; rotation axis along the columns
+ *     T  transmission             [1]       (row, col)   rotation axis along the columns
  *     p  line integral            [1]       (slice, col)
- *     f  attenuation coefficient  [1/px]    (row, col), x to the right, y upwards, axis in the image's middle
+ *     f  attenuation coefficient  [1/px]    (row, col), x to the right, y upwards
  *     w  weight of a view         [rad]     the arc between its neighbours, modulo 180°; they sum to π
  *
- * The views of the last half-turn (or turn) are kept filtered. A new view takes the place of those measured before at
- * the angles just passed, and only what changes is back-projected: in steady rotation the new row less the one of the
- * same angle, which is mirrored after a half-turn. The first image comes with the first view; while angles are
- * missing, the sum is scaled as if those present stood for all, and `coverage` and `largest_gap` say so.
+ * The views of the window are kept filtered. A new view takes the place of those measured before at the angles just
+ * passed, and only what changes is back-projected: in steady rotation the new row less the one of the same angle,
+ * which is mirrored after a half-turn. The first picture comes with the first view; while angles are missing, the sum is
+ * scaled as if those present stood for all, and `coverage` and `largest_gap` say so. view-window.ts has the windows.
+ *
+ * `slices` are horizontal, `size` × `size` pixels `pitch` apart about (`centre_x`, `centre_y`); `planes` are any others,
+ * each with a port of its own. Where pixels are further apart than the detector's they see the mean of a row.
+ * What a stream knows of each view is put into the map from pixels to the detector, never into resampled rows: its
+ * `axis`, what it was shifted (`shift_x`, `shift_y`), how much the sample has swollen (`scale`).
+ *
+ * Of a cone beam only the middle slice is a fan, and can be had: with full turns, and weights of a fan (fan.ts).
  *
  * Where T is NaN (dead pixel) or not above zero (nothing came through), p is not known: it is interpolated along the
- * row and counted in `filled`. A view with fewer than half of a row known is a fault and is left out.
- * Pixels further than `radius` from the middle are not seen by all views: what stands there is incomplete, or NaN
+ * row and counted in `filled`. A row of which less than half is known is taken from the view before. A view of which
+ * less than half is known over all the detector is a fault and is left out.
+ * Pixels further than `radius` from the axis are not seen by all views: what stands there is incomplete, or NaN
  * where `beyond_radius` is `missing`, which saves up to a fifth of the work.
- * The window holds `max_views` views of 4 bytes × columns × slices each; one more, and the oldest leaves.
+ * The window holds `max_views` views of 4 bytes × columns × detector rows that the planes see; one more, and the
+ * oldest leaves.
+ *
+ * `axis`, `filter` and `window` may be changed while it runs: the picture from before stands, with `rebuild` pending,
+ * while the new one is made from the views that are kept. (Of planes that see more than 16 detector rows, views that
+ * are there keep the filter that they came through.)
  *
  * Filter and back-projection run in WebAssembly SIMD, in single precision and with positions of 26 bits after the
  * point: 120 dB from the same in double precision. `kernel: typescript` runs them in plain TypeScript instead. The
  * two differ in the last bits, so neither ever stands in for the other; the slices' metadata say which it was.
+ * `threads` share the lines of every picture; their number changes no bit.
  *
  * Reference: Kak & Slaney, Principles of Computerized Tomographic Imaging (1988), section 3.3.
  */
 export const incremental = defineOperator({
   name: "tomography/incremental",
   doc: "Filtered back-projection, brought up to date with every projection",
-  input: { projections: { data: image("1"), rotation_angle: scalar("deg") } },
-  output: ({ projections }, { slices, window, size, axis, kernel }, { projections: metadata }) => {
+  input: { projections: { data: image("1"), rotation_angle: scalar("deg"), ...PER_VIEW } },
+  output: ({ projections }, config, { projections: metadata = {} }) => {
     const [rows, cols] = projections.data.shape as (number | string)[];
-    if (kernel === "wasm" && !runsWasm()) {
+    if (config.kernel === "wasm" && !runsWasm()) {
       throw new WiringError(
         "kernel: this JavaScript engine has no WebAssembly SIMD; set kernel: typescript, which is some five times slower",
       );
     }
-    if (window !== 180 && window !== 360)
-      throw new WiringError(`window is ${window} deg; wanted 180 deg or 360 deg`);
-    const named = typeof rows === "number" ? detectorRows(slices, rows) : slices;
-    if (typeof cols === "number") axisOf(axis, metadata, cols);
-    const side = size || cols!;
-    if (kernel === "wasm" && typeof cols === "number") {
-      const count = named.length || 1;
-      const needed_GiB = wasmMemory_GiB({ slices: count, size: side as number, cols });
-      if (needed_GiB > 4) {
-        throw new WiringError(
-          `slices: ${count} of ${side} × ${side} pixels need ${needed_GiB.toFixed(1)} GiB, more than the 4 GiB ` +
-            "that a kernel's memory holds; name fewer slices here and the others in a second node, or set a smaller size",
-        );
-      }
+    const names = Object.keys(config.planes);
+    for (const name of names) {
+      if (!/^[a-z][a-z0-9_]*$/.test(name) || name === "slices")
+        throw new WiringError(`planes: ${name} cannot name a stream; wanted small letters and digits, not slices`);
     }
+    if (names.length > 0 && config.slices.length > 1)
+      throw new WiringError("planes: they go with one horizontal slice at most; name the other slices in a second node");
+    const known = typeof rows === "number" && typeof cols === "number";
+    const made = known ? setup(config, metadata, rows, cols) : undefined;
+    const sizeOf = (k: number): (number | string)[] => {
+      const plane = made?.planes[k];
+      return plane ? [plane.rows, plane.cols] : ["row", "col"];
+    };
+    const data = (shape: (number | string)[]): Field<"image", "f32"> =>
+      image("1/{px}", { shape, quantity: "attenuation coefficient" });
+    const level = sliceCount(config);
     return {
-      slices: {
-        data: image("1/{px}", { shape: [side, side], quantity: "attenuation coefficient" }),
-        ...STATE,
-      },
+      ...(level > 0 && { slices: { data: data(known ? sizeOf(0) : [config.size || cols!, config.size || cols!]), ...SLICE } }),
+      ...Object.fromEntries(names.map((name, i) => [name, { data: data(sizeOf(level + i)), ...STATE }])),
+    } as { slices: typeof SLICE & { data: Field<"image", "f32"> } };
+  },
+  metadata: ({ projections }, { kernel, planes, pitch, centre_x, centre_y, slices }) => {
+    const given = projections!.metadata;
+    const common = { ...given, kernel, ...pixels(given, pitch) };
+    const centred = centre_x !== 0 || centre_y !== 0 ? { centre_x: String(centre_x), centre_y: String(centre_y) } : {};
+    return {
+      ...((slices.length > 0 || Object.keys(planes).length === 0) && { slices: { ...common, ...centred } }),
+      ...Object.fromEntries(Object.entries(planes).map(([name, plane]) => [name, { ...common, plane }])),
     };
   },
-  metadata: ({ projections }, { kernel }) => ({ slices: { ...projections!.metadata, kernel } }),
   config: {
-    slices: list<string | number>([], { doc: "rows of the detector, such as 512 or z=512; default the middle one" }),
-    window: quantity("deg", 180, { doc: "180 deg, or 360 deg: how far back a view counts" }),
+    slices: list<string | number>([], { doc: "rows of the detector, such as 512 or z=512; default the middle one, or none where planes are named" }),
+    planes: record({}, { doc: "other planes by name: x=12, y=0, z=512, or through x,y,z normal x,y,z; x and y in pixels from the axis, z a detector row" }),
+    window: text("180 deg", { doc: "180 deg, 360 deg, so many views (300 views) or a time (90 s): how far back a view counts" }),
+    taper: quantity("deg", 0, { min: 0, max: 180, doc: "of a window of 180 deg: views come in and leave by and by over this angle" }),
+    forgetting: quantity("1", 0, { min: 0, max: 0.99, doc: "with a window of 360 deg: part of an angle's old row that stays when it comes round again" }),
     axis: quantity("{px}", NaN, { doc: "column of the rotation axis; default the stream's rotation_axis, else the middle" }),
     filter: choice(RAMP_WINDOWS, "shepp-logan", { doc: "window of the ramp filter" }),
     padding: choice(["zero", "edge"], "zero", { doc: "edge, where the sample is wider than the detector" }),
-    every: integer(10, { min: 1, doc: "gives out each slice after so many views" }),
+    every: integer(10, { min: 1, doc: "gives out each picture after so many views" }),
     size: integer(0, { min: 0, doc: "rows and columns of a slice; default the detector's columns" }),
+    pitch: quantity("{px}", 1, { min: 0.01, max: 64, doc: "distance of neighbouring pixels, in the detector's" }),
+    centre_x: quantity("{px}", 0, { doc: "middle of the slices, to the right of the axis" }),
+    centre_y: quantity("{px}", 0, { doc: "middle of the slices, upwards of the axis" }),
+    shift_rows: integer(0, { min: 0, max: 16, doc: "detector rows beside the planes' that are kept, for views that were shifted up or down" }),
     max_gap: quantity("deg", 10, {
       min: 0.001, max: 90,
       doc: "a wider gap between angles counts as not measured, a longer step as a jump; below the step for golden-angle and interlaced views",
     }),
-    max_views: integer(4096, { min: 1, doc: "views that the window holds; one more, and the oldest leaves" }),
+    max_views: integer(0, { min: 0, doc: `views that the window holds; one more, and the oldest leaves; 0: ${MOST_VIEWS}, or what memory allows` }),
+    rebuild_rate: quantity("Hz", 500, { min: 1, doc: "views a second (of the stream's time) that a changed picture is made from" }),
     beyond_radius: choice(["incomplete", "missing"], "incomplete", { doc: "pixels that not all views see: as they come out, or NaN" }),
     kernel: choice(["wasm", "typescript"], "wasm", { doc: "WebAssembly SIMD, or plain TypeScript in double precision" }),
-  }, // prettier-ignore
+    threads: integer(1, { min: 1, max: 64, doc: "threads that share the lines of every picture (kernel: wasm)" }),
+  },
+  key: { list: "slices" },
+  live: ["axis", "filter", "window"],
   start(config, { inputs }) {
     const { fields, metadata } = inputs.projections;
     const data = fields["data"]!;
     const [detector, cols] = data.shape as [number, number];
-    const slices = detectorRows(config.slices, detector);
-    const size = config.size || cols;
-    const axis = axisOf(config.axis, metadata, cols);
-    const radius = Math.min(axis, cols - 1 - axis);
+    const { planes, rows, slices, axis, beam, span, options } = setup(config, metadata, detector, cols);
+    const threads = config.kernel === "wasm" ? config.threads : 1;
+    const kernel = threads > 1 ? tiledKernel(options, threads) : KERNELS[config.kernel](options);
+    const fan = beam.fan && fanWeights(cols, axis, beam.fan);
+    const most = mostViews(config, options);
+    const engine = new SliceEngine(engineOptions(config, { kernel, cols, axis, span, beam, rows, most }));
+    const read = lineIntegralsOf(data, kernel.minusLog);
     const whole = config.beyond_radius === "incomplete";
-    const kernel = KERNELS[config.kernel]({
-      slices: slices.length, size, cols, axis, window: config.filter, padding: config.padding,
-      radius: whole ? Infinity : radius,
-    }); // prettier-ignore
-    const known = isLineIntegral(data);
-    const mirrored = Math.abs(2 * axis - (cols - 1)) < 1e-9;
+    const names = Object.keys(config.planes);
 
-    let state: State = { views: [], count: 0, said: [] };
-    const arcsNow = (): Arcs => arcs(state.views.map((v) => v.half_deg), config.max_gap); // prettier-ignore
-    const spare: HeldView[] = [];
-    /** Line integrals of the views that are read, each view's slices in turn. */
-    const p = Array.from({ length: kernel.viewsAtOnce * slices.length }, () => new Float64Array(cols));
+    let rest: Rest = { count: 0, leftOut: 0, newest_deg: NaN, pending: undefined, said: [] };
+    /** Line integrals of the views that are read, and of the last one, for rows that are not known. */
+    const p = Array.from({ length: kernel.viewsAtOnce }, () => new Float32Array(rows.length * cols));
+    let last: Float32Array = new Float32Array(rows.length * cols);
     const reading: ReadView[] = [];
 
-    /** Line integrals of all slices and what was filled; or why this view cannot be used. */
-    function read(frame: Float32Array, filled: Int32Array): string | undefined {
-      for (let s = 0; s < slices.length; s++) {
-        const row = p[reading.length * slices.length + s]!;
-        const from = slices[s]! * cols;
-        if (known)
-          for (let i = 0; i < cols; i++) row[i] = Number.isFinite(frame[from + i]) ? frame[from + i]! : NaN;
-        filled[s] = known ? fillGaps(row) : lineIntegrals(frame, from, row);
-        if (filled[s]! > cols / 2) {
-          return (
-            `row ${slices[s]} has ${cols - filled[s]!} known samples of ${cols}, the view is left out; ` +
-            "look for a closed shutter, an opaque holder or dead rows, or choose other slices"
-          );
+    /** Line integrals of all rows and what was filled; undefined where the view cannot be used. */
+    function lineIntegrals(frame: Float32Array, into: Float32Array): ReadView["filled"] | undefined {
+      if (!passable(frame, detector, cols, read.known)) return undefined;
+      const filled: { row: number; count: number }[] = [];
+      rows.forEach((row, i) => {
+        const line = into.subarray(i * cols, (i + 1) * cols);
+        const count = read.row(frame, row * cols, line);
+        if (count > cols / 2) line.set(last.subarray(i * cols, (i + 1) * cols));
+        if (count > 0) filled.push({ row, count: count > cols / 2 ? cols : count });
+      });
+      last.set(into);
+      if (fan) for (let i = 0; i < into.length; i++) into[i]! *= fan[i % cols]!;
+      return filled;
+    }
+
+    function give(out: Results): void {
+      const { time, seconds } = rest.pending!;
+      const { views, coverage_deg, largestGap_deg, oldest_seconds, axis, filter, span, filled } = engine.shown();
+      const state = {
+        time, views, window: written(span), coverage: coverage_deg, largest_gap: largestGap_deg,
+        rotation_angle: rest.newest_deg, oldest_age: seconds - oldest_seconds,
+        axis, filter: RAMP_WINDOWS.indexOf(filter), radius: radiusOf(axis, cols, beam), filled,
+        left_out: rest.leftOut, rebuild: engine.pending ? 1 : 0,
+      }; // prettier-ignore
+      planes.forEach((plane, k) => {
+        const picture = engine.picture(k);
+        if (k < slices.length && !whole) beyond(picture, plane);
+        if (k < slices.length) out["slices"]!.add({ ...state, data: picture, slice: slices[k]! });
+        else out[names[k - slices.length]!]!.add({ ...state, data: picture });
+      });
+      rest.pending = undefined;
+    }
+
+    /** Brings the pictures up to date with the views that are read, one after another. */
+    function takeIn(out: Results & Faults): void {
+      if (reading.length === 0) return;
+      const held = engine.filter(reading.map(({ view }) => view), p.slice(0, reading.length));
+      reading.forEach(({ time, view, filled }, i) => {
+        for (const { row, count } of filled) {
+          if (rest.said.length > FEW_ROWS || rest.said.includes(`row ${row}`)) continue;
+          rest.said.push(`row ${row}`);
+          out.fault(time, `row ${row}: ${count} of ${cols} samples are dead or opaque (transmission NaN or not above 0); ` +
+            `${count < cols ? "they are interpolated" : "the row is taken from the view before"} from here on, and counted in the column filled`);
         }
-      }
-      return undefined;
-    }
-
-    /** First view whose angle is greater. */
-    function above(half_deg: number): number {
-      let [from, to] = [0, state.views.length];
-      while (from < to) {
-        const middle = (from + to) >> 1;
-        if (state.views[middle]!.half_deg > half_deg) to = middle;
-        else from = middle + 1;
-      }
-      return from;
-    }
-
-    /** Views that a new one takes the place of, or makes room for itself from; looks at its neighbours alone. */
-    function leavingFor(view: HeldView): HeldView[] {
-      const { views, previous_deg } = state;
-      const { reach_deg, supersedes } = passage(previous_deg, view.angle_deg, config.window, config.max_gap); // prettier-ignore
-      const leaving: HeldView[] = [];
-      const start = above(view.half_deg);
-      for (const direction of [1, -1]) {
-        for (
-          let k = direction > 0 ? start : start - 1, seen = 0;
-          seen < views.length;
-          k += direction, seen++
-        ) {
-          const old = views[wrap(k, views.length)]!;
-          if (Math.abs(wrap(old.half_deg - view.half_deg + 90, 180) - 90) > reach_deg) break;
-          if (supersedes(old.angle_deg) && !leaving.includes(old)) leaving.push(old);
-        }
-      }
-      if (leaving.length === 0 && views.length >= config.max_views) {
-        leaving.push(views.reduce((least, v) => (v.seconds < least.seconds ? v : least)));
-      }
-      return leaving;
-    }
-
-    /** Puts a view in the place of those it supersedes; returns what changes in the images. */
-    function replace(view: HeldView): Change[] {
-      const { views } = state;
-      const leaving = leavingFor(view);
-      const moved = new Set<HeldView>([view]);
-      const neighbours = (i: number): void => {
-        for (const k of [i - 1, i + 1]) moved.add(views[wrap(k, views.length)]!);
-      };
-      for (const old of leaving) {
-        const i = views.indexOf(old);
-        neighbours(i);
-        views.splice(i, 1);
-      }
-      const at = above(view.half_deg);
-      views.splice(at, 0, view);
-      neighbours(at);
-
-      const changes: Change[] = [];
-      const change = (changed: HeldView, weight_rad: number): void => {
-        const change_rad = weight_rad - changed.weight_rad;
-        // Neighbours' arcs come out the same to rounding; what is skipped is not lost, it is compared again.
-        if (Math.abs(change_rad) <= 1e-9 * Math.max(weight_rad, changed.weight_rad)) return;
-        const line = changes.find(([first]) => sameLine(first!.view, changed));
-        if (line) line.push({ view: changed, change_rad });
-        else changes.push([{ view: changed, change_rad }]);
-        changed.weight_rad = weight_rad;
-      };
-      const n = views.length;
-      const angle = (i: number): number => views[i]!.half_deg;
-      for (const old of leaving) moved.delete(old);
-      for (const v of moved) {
-        const i = views.indexOf(v);
-        const weight_deg = arc(gap(n, angle, (i + n - 1) % n), gap(n, angle, i), config.max_gap);
-        change(v, (weight_deg * Math.PI) / 180);
-        if (v === view) for (const old of leaving) change(old, 0);
-      }
-      spare.push(...leaving);
-      return changes;
-    }
-
-    /** True where rows of both can be added before they are back-projected. */
-    function sameLine(a: HeldView, b: HeldView): boolean {
-      const apart = wrap(a.angle_deg - b.angle_deg + 90, mirrored ? 180 : 360) - 90;
-      return Math.abs(apart) < 1e-9;
-    }
-
-    /** Rows along one line, each times the change of its weight, are added before they are back-projected. */
-    function lineOf(change: Change): Line {
-      const { angle_deg } = change[0]!.view;
-      return {
-        theta_rad: (angle_deg * Math.PI) / 180,
-        row(s, into) {
-          into.fill(0);
-          for (const { view, change_rad } of change) {
-            const from = s * cols;
-            const opposite = Math.abs(wrap(view.angle_deg - angle_deg, 360) - 180) < 90;
-            if (opposite)
-              for (let i = 0; i < cols; i++) into[i]! += change_rad * view.rows[from + cols - 1 - i]!;
-            else for (let i = 0; i < cols; i++) into[i]! += change_rad * view.rows[from + i]!;
-          }
-        },
-      };
-    }
-
-    function give(into: { add(row: SliceRow): void }): void {
-      const { time, seconds } = state.pending!;
-      const oldest = state.views.reduce((least, v) => Math.min(least, v.seconds), Infinity);
-      const { total_deg, coverage_deg, largestGap_deg } = arcsNow();
-      for (let s = 0; s < slices.length; s++) {
-        const data = kernel.scaled(s, 180 / total_deg);
-        if (!whole) beyond(data, size, radius);
-        into.add({
-          time, data, slice: slices[s]!,
-          views: state.views.length, coverage: coverage_deg, largest_gap: largestGap_deg,
-          rotation_angle: state.previous_deg!, oldest_age: seconds - oldest,
-          axis, radius,
-          filled: state.views.reduce((n, v) => n + v.filled[s]!, 0),
-        }); // prettier-ignore
-      }
-      delete state.pending;
-    }
-
-    /** Brings the images up to date with the views that are read, one after another. */
-    function takeIn(out: Results): void {
-      kernel.filter(p, reading.map(({ view }) => view.rows)); // prettier-ignore
-      for (const { time, view } of reading) {
-        const filled = view.filled.reduce((most, n) => Math.max(most, n), 0);
-        if (filled > 0 && !state.said.includes("filled")) {
-          state.said.push("filled");
-          out.fault(time, `up to ${filled} of ${cols} samples of a row are dead or opaque (transmission NaN or not above 0); ` +
-            "they are interpolated from here on, and counted in the column `filled`"); // prettier-ignore
-        }
-        const full = state.views.length;
-        const changes = replace(view);
-        if (full === config.max_views && !state.said.includes("full")) {
-          const { largestGap_deg } = arcsNow();
-          if (largestGap_deg > config.max_gap) {
-            state.said.push("full");
-            out.fault(time, `the window is full with max_views = ${full} views before they cover 180 deg (largest gap ` +
-              `${largestGap_deg.toFixed(2)} deg); the oldest leave, raise max_views`); // prettier-ignore
+        const full = engine.views.length;
+        engine.take(held[i]!);
+        if (full === most && !rest.said.includes("full")) {
+          const { largestGap_deg } = engine.shown();
+          if (span.kind === "angle" && largestGap_deg > config.max_gap) {
+            rest.said.push("full");
+            out.fault(time, `the window is full with max_views = ${most} views before they cover ${beam.circle_deg} deg (largest gap ` +
+              `${largestGap_deg.toFixed(2)} deg); the oldest leave, raise max_views`);
           }
         }
-        kernel.add(changes.map(lineOf));
-        state.count++;
-        state.previous_deg = view.angle_deg;
-        state.pending = { time, seconds: view.seconds };
-        if (state.count === 1 || state.count % config.every === 0) give(out.slices);
-      }
+        rest.count++;
+        rest.newest_deg = view.angle_deg;
+        rest.pending = { time, seconds: view.seconds };
+        if (rest.count === 1 || rest.count % config.every === 0) give(out);
+      });
       reading.length = 0;
     }
 
+    const perView = (columns: Columns, name: keyof typeof PER_VIEW, i: number, otherwise: number): number => {
+      const value = (columns[name] as Float64Array | undefined)?.[i];
+      return value === undefined || Number.isNaN(value) ? otherwise : value;
+    };
+
     return {
       step({ projections }, out, upTo) {
+        const results = out as unknown as Results & Faults;
+        const { columns } = projections;
         for (let i = 0; i < projections.length; i++) {
           const { time, seconds, data: frame, rotation_angle } = projections.at(i);
-          const view: HeldView = spare.pop() ?? {
-            angle_deg: 0, half_deg: 0, seconds: 0, weight_rad: 0,
-            rows: new Float32Array(slices.length * cols), filled: new Int32Array(slices.length),
-          }; // prettier-ignore
-          const refused = Number.isFinite(rotation_angle)
-            ? read(frame, view.filled)
-            : "projection without a rotation angle, left out; give the source its angles";
-          if (refused) {
-            takeIn(out); // faults come in the order of their views
-            out.fault(time, refused);
-            spare.push(view);
+          const filled = Number.isFinite(rotation_angle) ? lineIntegrals(frame, p[reading.length]!) : undefined;
+          if (!filled) {
+            takeIn(results); // faults come in the order of their views
+            rest.leftOut++;
+            out.fault(time, Number.isFinite(rotation_angle)
+              ? "less than half of the detector is known, the view is left out; look for a closed shutter, an opaque holder or a dead detector"
+              : "projection without a rotation angle, left out; give the source its angles");
             continue;
           }
-          const half_deg = wrap(rotation_angle, 180);
-          Object.assign(view, { angle_deg: rotation_angle, half_deg, seconds, weight_rad: 0 });
-          reading.push({ time, view });
-          if (reading.length === kernel.viewsAtOnce) takeIn(out);
+          const view = {
+            angle_deg: rotation_angle, seconds, filled: filled.reduce((sum, { count }) => sum + count, 0),
+            axis: perView(columns, "axis", i, NaN), shift_x: perView(columns, "shift_x", i, 0),
+            shift_y: perView(columns, "shift_y", i, 0), scale: perView(columns, "scale", i, 1),
+          };
+          reading.push({ time, view, filled });
+          if (reading.length === kernel.viewsAtOnce) takeIn(results);
         }
-        takeIn(out);
-        if (upTo === Infinity && state.pending) give(out.slices);
+        takeIn(results);
+        if (upTo === Infinity) {
+          engine.finish();
+          if (rest.pending) give(results);
+          kernel.close();
+        }
       },
-      holds: () => state.pending?.seconds ?? Infinity,
-      save: (): Saved => ({
-        ...state,
-        views: state.views.map((v) => ({ ...v, rows: v.rows.slice(), filled: v.filled.slice() })),
-        images: kernel.save(),
-        said: [...state.said],
-      }),
-      load: ({ images, ...saved }: Saved) => {
-        state = saved;
-        kernel.load(images);
+      holds: () => rest.pending?.seconds ?? Infinity,
+      act({ changes }) {
+        const { filter, window } = changes;
+        const to = changes.axis;
+        engine.change({
+          ...(to !== undefined && { axis: axisOf(to, metadata, cols) }),
+          ...(filter !== undefined && { filter }),
+          ...(window !== undefined && { span: spanOf({ ...config, window }, beam) }),
+        });
+      },
+      save: () => ({ rest: { ...rest, said: [...rest.said] }, engine: engine.save(), last: last.slice() }),
+      load: (saved: { rest: Rest; engine: ReturnType<SliceEngine["save"]>; last: Float32Array }) => {
+        rest = saved.rest;
+        last = saved.last;
+        engine.load(saved.engine);
       },
     };
   },
-});
+}); // prettier-ignore
 
-/** Marks pixels further than `radius` from the middle as missing. */
-function beyond(image: Float32Array, size: number, radius: number): void {
-  const middle = (size - 1) / 2;
-  for (let r = 0; r < size; r++) {
-    const half = Math.sqrt(radius * radius - (middle - r) ** 2); // NaN where the whole line is beyond
-    const from = Number.isNaN(half) ? size : Math.max(0, Math.ceil(middle - half));
-    const to = Number.isNaN(half) ? size : Math.min(size, Math.floor(middle + half) + 1);
-    image.fill(NaN, r * size, r * size + from);
-    image.fill(NaN, r * size + to, (r + 1) * size);
+interface Config {
+  readonly slices: readonly (string | number)[];
+  readonly planes: Readonly<Record<string, string>>;
+  readonly window: string;
+  readonly taper: number;
+  readonly forgetting: number;
+  readonly axis: number;
+  readonly filter: (typeof RAMP_WINDOWS)[number];
+  readonly padding: "zero" | "edge";
+  readonly size: number;
+  readonly pitch: number;
+  readonly centre_x: number;
+  readonly centre_y: number;
+  readonly shift_rows: number;
+  readonly max_gap: number;
+  readonly max_views: number;
+  readonly rebuild_rate: number;
+  readonly beyond_radius: "incomplete" | "missing";
+  readonly kernel: "wasm" | "typescript";
+  readonly threads: number;
+}
+
+const sliceCount = ({ slices, planes }: Config): number =>
+  slices.length || (Object.keys(planes).length > 0 ? 0 : 1);
+
+/** Everything that config and stream determine; throws WiringError where they cannot be right. */
+function setup(config: Config, metadata: Readonly<Record<string, string>>, detector: number, cols: number) {
+  const beam = beamOf(metadata);
+  const span = spanOf(config, beam);
+  if (config.forgetting > 0 && !(span.kind === "angle" && span.period_deg === 360))
+    throw new WiringError(`forgetting: with a window of ${config.window} the same angle does not come round as it was; set window: 360 deg`);
+  const axis = axisOf(config.axis, metadata, cols);
+  const slices = sliceCount(config) > 0 ? detectorRows(config.slices, detector) : [];
+  const size = config.size || cols;
+  const radius = config.beyond_radius === "missing" ? radiusOf(axis, cols, beam) : Infinity;
+  const { pitch, centre_x: x, centre_y: y } = config;
+  const planes = [
+    ...slices.map((row) => horizontal(row, size, { pitch, x, y, radius })),
+    ...Object.entries(config.planes).map(([name, written]) => readPlane(name, written, { detector, size, pitch })),
+  ];
+  beam.refuse(planes, detector, cols);
+  const rows = rowsFor(planes, detector, config.shift_rows);
+  const options = {
+    planes, detectorRows: rows, cols, images: 2, window: config.filter, padding: config.padding,
+    middleRow: (detector - 1) / 2, fan: beam.fan,
+  };
+  if (config.kernel === "wasm") {
+    const { fixed_bytes } = wasmMemory(options);
+    const fit = viewsThatFit(options) * config.threads;
+    const wanted = config.max_views || 64;
+    const lines = planes.length === 1 ? `${planes[0]!.rows} × ${planes[0]!.cols} pixels` : `${planes.length} planes`;
+    if (fixed_bytes > 2 ** 32)
+      throw new WiringError(`slices: ${lines} need ${(fixed_bytes / 2 ** 30).toFixed(1)} GiB, more than the 4 GiB that a kernel's memory holds; ` +
+        "name fewer planes here and the others in a second node, or set a smaller size");
+    if (fit < wanted)
+      throw new WiringError(`max_views: ${Math.min(fit, wanted)} views of ${rows.length} detector rows fit into the 4 GiB of a kernel's memory, not ${wanted}; ` +
+        "name fewer planes, or bin the frames");
+  }
+  return { planes, rows, slices, axis, beam, span, options };
+} // prettier-ignore
+
+function mostViews(config: Config, options: Parameters<typeof viewsThatFit>[0]): number {
+  if (config.max_views > 0) return config.max_views;
+  return config.kernel === "wasm" ? Math.min(MOST_VIEWS, viewsThatFit(options)) : MOST_VIEWS;
+}
+
+type Made = Pick<EngineOptions, "kernel" | "cols" | "axis" | "span"> & {
+  beam: Beam;
+  rows: readonly number[];
+  most: number;
+};
+
+function engineOptions(config: Config, { kernel, cols, axis, span, beam, rows, most }: Made): EngineOptions {
+  return {
+    kernel, cols, axis, span, filter: config.filter, parallel: !beam.fan, circle_deg: beam.circle_deg,
+    keepLineIntegrals: rows.length <= FEW_ROWS, forgetting: config.forgetting, rebuildRate_Hz: config.rebuild_rate,
+    maxGap_deg: config.max_gap, maxViews: most,
+  };
+} // prettier-ignore
+
+function spanOf({ window, taper }: Pick<Config, "window" | "taper">, beam: Beam): Span {
+  const span = readSpan(window, taper);
+  if (!span)
+    throw new WiringError(`window is ${window}; wanted 180 deg, 360 deg, so many views (300 views) or a time (90 s)`);
+  const half = span.kind === "tapered" || (span.kind === "angle" && span.period_deg === 180);
+  if (half && beam.fan)
+    throw new WiringError("window: a half-turn shows all only in a parallel beam; set window: 360 deg for this fan beam");
+  return span;
+} // prettier-ignore
+
+const written = (span: Span): string =>
+  span.kind === "angle" ? `${span.period_deg} deg`
+  : span.kind === "tapered" ? `180 deg, taper ${span.taper_deg} deg`
+  : span.kind === "views" ? `${span.views} views`
+  : `${span.seconds} s`; // prettier-ignore
+
+/** Within it all views see a pixel. */
+function radiusOf(axis: number, cols: number, { fan }: Beam): number {
+  const half = Math.min(axis, cols - 1 - axis);
+  return fan ? (fan.distance_px * half) / Math.hypot(fan.distance_px, half) : half;
+}
+
+/** Size of a picture's pixels at the sample, where the stream says the detector's. */
+function pixels(metadata: Readonly<Record<string, string>>, pitch: number): Record<string, string> {
+  if (pitch === 1) return {};
+  const of = (name: string): Record<string, string> =>
+    metadata[name] === undefined ? {} : { [name]: String(Number(metadata[name]) * pitch) };
+  return { pitch: String(pitch), ...of("sample_pixel_size_x"), ...of("sample_pixel_size_y") };
+}
+
+/** Whether at least half of a view is known, by pixels spread over the detector. */
+function passable(frame: Float32Array, rows: number, cols: number, known: (x: number) => boolean): boolean {
+  let [good, all] = [0, 0];
+  for (let i = 0; i < Math.min(rows, PROBES); i++) {
+    const row = Math.floor(((i + 0.5) * rows) / Math.min(rows, PROBES));
+    for (let c = 0; c < cols; c++, all++) if (known(frame[row * cols + c]!)) good++;
+  }
+  return 2 * good >= all;
+}
+
+/** Marks pixels beyond the circle that all views see as missing. */
+function beyond(image: Float32Array, { rows, cols, circle: { row, col, radius } }: Plane): void {
+  for (let r = 0; r < rows; r++) {
+    const half = Math.sqrt(radius * radius - (row - r) ** 2); // NaN where the whole line is beyond
+    const from = Number.isNaN(half) ? cols : Math.min(cols, Math.max(0, Math.ceil(col - half)));
+    const to = Number.isNaN(half) ? cols : Math.max(from, Math.min(cols, Math.floor(col + half) + 1));
+    image.fill(NaN, r * cols, r * cols + from);
+    image.fill(NaN, r * cols + to, (r + 1) * cols);
   }
 }
 
@@ -385,6 +448,3 @@ function axisOf(given: number, metadata: Readonly<Record<string, string>> | unde
   }
   return axis;
 } // prettier-ignore
-
-/** A source whose file holds -ln T already says so in the column's schema. */
-const isLineIntegral = (data: Field): boolean => data.quantity === "line integral";

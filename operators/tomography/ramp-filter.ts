@@ -1,6 +1,6 @@
 import { fft, powerOfTwo } from "../fft.ts";
 
-export const RAMP_WINDOWS = ["ram-lak", "shepp-logan", "cosine", "hamming", "hann"] as const;
+export const RAMP_WINDOWS = ["ram-lak", "shepp-logan", "cosine", "hamming", "hann", "parzen"] as const;
 export type RampWindow = (typeof RAMP_WINDOWS)[number];
 export type Padding = "zero" | "edge";
 
@@ -14,6 +14,7 @@ export type Padding = "zero" | "edge";
  * tapers its spectrum at frequency f, in cycles per pixel up to 1/2:
  *
  *     ram-lak 1    shepp-logan sin(πf)/(πf)    cosine cos(πf)    hamming 0.54 + 0.46 cos(2πf)    hann (1 + cos(2πf))/2
+ *     parzen 1 - 24 f² (1 - 2f) up to 1/4, 2 (1 - 2f)³ above
  *
  * Rows are lengthened to at least twice their length, with zeros (exact where the sample is narrower than the
  * detector) or with their end values (where it is wider: takes off the bright rim).
@@ -26,7 +27,7 @@ export function rampFilter(cols: number, window: RampWindow, padding: Padding): 
   const gain = rampGain(length, window);
   const re = new Float64Array(length);
   const im = new Float64Array(length);
-  const lengthen = (row: Float64Array, into: Float64Array): void => {
+  const lengthen = (row: ArrayLike<number>, into: Float64Array): void => {
     into.set(row);
     if (padding === "zero") into.fill(0, cols);
     else {
@@ -51,7 +52,7 @@ export function rampFilter(cols: number, window: RampWindow, padding: Padding): 
 }
 
 /** Filters one row, or two at the price of one. What it returns is lent until the next call. */
-export type RampFilter = (one: Float64Array, other?: Float64Array) => [Float64Array, Float64Array];
+export type RampFilter = (one: ArrayLike<number>, other?: ArrayLike<number>) => [Float64Array, Float64Array];
 
 /** What each place of the transform of `length` points is multiplied by before it is turned back: gain / length. */
 export function rampGain(length: number, window: RampWindow): Float64Array {
@@ -73,5 +74,6 @@ function taper(window: RampWindow, f: number): number {
     case "cosine": return Math.cos(Math.PI * f);
     case "hamming": return 0.54 + 0.46 * Math.cos(2 * Math.PI * f);
     case "hann": return 0.5 + 0.5 * Math.cos(2 * Math.PI * f);
+    case "parzen": return f <= 0.25 ? 1 - 24 * f * f * (1 - 2 * f) : 2 * (1 - 2 * f) ** 3;
   } // prettier-ignore
 }

@@ -28,6 +28,10 @@ export const KIND = {
   gap: 10,
   /** All that was asked for has been sent. */
   done: 11,
+  /** Options that may be changed while the run goes on. */
+  nodes: 12,
+  /** The answer to an act. */
+  acted: 13,
 } as const;
 export type KindName = keyof typeof KIND;
 export type KindCode = (typeof KIND)[KindName];
@@ -240,6 +244,40 @@ export interface WireError {
   readonly what: string;
 }
 
+/** An option that may be changed while the run goes on. */
+export interface ChangeableOption {
+  readonly option: string;
+  readonly kind: "quantity" | "integer" | "text" | "flag" | "choice" | "list" | "record";
+  /** Of a quantity: the unit of `value`. */
+  readonly unit?: string;
+  readonly choices?: readonly string[];
+  readonly doc: string;
+  /** How it is set now; NaN where it is not. */
+  readonly value: unknown;
+}
+
+export interface ChangeableNode {
+  readonly node: string;
+  /** Name of its definition. */
+  readonly use: string;
+  readonly options: readonly ChangeableOption[];
+}
+
+/** All nodes that have such options; again each time that one has changed. */
+export interface Nodes {
+  readonly nodes: readonly ChangeableNode[];
+}
+
+/** Either of `time` and `refused` is there. */
+export interface ActedMessage {
+  /** The client's number for it. */
+  readonly id: number;
+  /** ns; from where on it holds. */
+  readonly time?: bigint | number;
+  /** Why it was not done, for people. */
+  readonly refused?: string;
+}
+
 /** Begins an epoch of a subscription. */
 export interface EpochMessage {
   readonly stream: string;
@@ -290,7 +328,19 @@ export type ClientMessage =
   | { readonly verb: "hello"; readonly version: number; readonly token?: string }
   | SubscribeMessage
   | { readonly verb: "unsubscribe"; readonly id: number }
+  | ActMessage
   | { readonly verb: "ping"; readonly id: number };
+
+/** Sets options of a node. */
+export interface ActMessage {
+  readonly verb: "act";
+  readonly id: number;
+  readonly node: string;
+  /** Values as in a pipeline file; null: what stands there. */
+  readonly changes: Readonly<Record<string, unknown>>;
+  /** Who does it, as they call themselves. */
+  readonly by?: string;
+}
 
 /** Close codes of the WebSocket, beside those of RFC 6455. */
 export const CLOSE = {
@@ -368,9 +418,23 @@ export function readClientMessage(bytes: Uint8Array): ClientMessage {
         ...(has("after") && { after: { epoch: epoch as number, row: row as number } }),
       }; // prettier-ignore
     }
+    case "act": {
+      const { node, changes, by } = given;
+      if (typeof node !== "string" || node === "") wrong("node", "the name of a node, such as slices");
+      if (typeof changes !== "object" || changes === null || Array.isArray(changes))
+        wrong("changes", "a map of options and their values");
+      if (has("by") && typeof by !== "string") wrong("by", "text");
+      return {
+        verb: "act",
+        id: whole("id", 0, 0xffffffff),
+        node: node as string,
+        changes: changes as Record<string, unknown>,
+        ...(has("by") && { by: by as string }),
+      };
+    }
     default:
       throw new TypeError(
-        `verb ${show(given["verb"])} is not known; there are hello, subscribe, unsubscribe and ping`,
+        `verb ${show(given["verb"])} is not known; there are hello, subscribe, unsubscribe, act and ping`,
       );
   }
 }

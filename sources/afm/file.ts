@@ -8,10 +8,10 @@ import {
   code, curve, defineSource, flag, image, quantity, REQUIRED, scalar, SourceError, text,
   type Fault, type Schema, type SourceContext, type SourceItem,
 } from "../../runtime/index.ts"; // prettier-ignore
-import { filesOf, isPattern } from "./file-list.ts";
 import {
   APPROACH, looksLikeJpk, openJpk, timeOfHeader, UNKNOWN_SEGMENT, type Calibration, type JpkCurve, type JpkFile,
 } from "./jpk.ts"; // prettier-ignore
+import { filesOf, isPattern, Settled } from "../file-list.ts";
 import { instantOf, readFace, zoneOf } from "../local-time.ts";
 
 const CURVES = {
@@ -304,30 +304,3 @@ function columnsOf(row: JpkCurve) {
 }
 
 const modified = async (path: string): Promise<bigint> => (await stat(path, { bigint: true })).mtimeNs;
-
-/** Files that were not read yet and have kept size and date since the last look: their writer has let go of them. */
-class Settled {
-  readonly #seen = new Map<string, string>();
-
-  constructor(read: readonly string[]) {
-    for (const path of read) this.#seen.set(path, "read");
-  }
-
-  /** These could not be read yet. */
-  again(paths: Iterable<string>): void {
-    for (const path of paths) this.#seen.delete(path);
-  }
-
-  async among(paths: readonly string[]): Promise<string[]> {
-    const settled: string[] = [];
-    for (const path of paths) {
-      const before = this.#seen.get(path);
-      if (before === "read") continue;
-      const about = await stat(path).catch(() => undefined);
-      const now = `${about?.size} ${about?.mtimeMs}`;
-      this.#seen.set(path, now === before ? "read" : now);
-      if (now === before && about) settled.push(path);
-    }
-    return settled;
-  }
-}

@@ -1,9 +1,11 @@
 /**
  * HDF5 files of instruments, read piece by piece from where they lie (the library opens real paths, nothing is
- * copied into memory first). Each piece opens, reads and closes, so that no program is locked out.
+ * copied into memory first). Each piece opens, reads and closes, so that no program is locked out, and so that of a
+ * file that grows each piece sees what is there by then.
  *
  * The library reads a chunk whose filter it lacks as zeros and says so only on stderr: so filters are checked before
- * anything is read, of virtual datasets those of their sources too, and while reading its errors are thrown.
+ * anything is read, of virtual datasets those of their sources too, and of each read its status is looked at. Bytes
+ * beyond the end of a file that is cut short it takes for zeros: here they are an error of that read.
  */
 import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
@@ -41,46 +43,126 @@ function library(): Promise<Library> {
 export interface Hdf5 {
   readonly path: string;
   readonly root: Group;
+  readonly state: FileState;
   /** What stands at a path of the file, through links; undefined where nothing does. */
   find(path: string): Dataset | Group | undefined;
-  /** Runs with HDF5's errors thrown in place of printed. */
-  strictly<T>(read: () => T): T;
 }
 
-/** Opens, hands to `use`, closes. Throws SourceError where it is not a whole HDF5 file. */
+/** How a file stands on the disk. */
+export interface FileState {
+  readonly size: number;
+  /** Length that the file has by its own account, where it is cut short. */
+  readonly stated?: number;
+  /** Held open by a writer that lets others read along (single writer, multiple readers). */
+  readonly swmr: boolean;
+  /** Its writer has closed it; only known of files that say so (superblock version 3). */
+  readonly closed: boolean;
+}
+
+/** Opens, hands to `use`, closes. Throws SourceError where it is no HDF5 file, or of a cut one where too much is missing. */
 export async function readHdf5<T>(path: string, use: (file: Hdf5) => T): Promise<T> {
-  await checkWhole(path);
+  const state = await stateOf(path);
   const { File, Dataset, Module } = await library();
-  const strictly = <R>(read: () => R): R => {
+  const stop = overhear(Module as unknown as Insides, state.stated);
+  try {
     Module.activate_throwing_error_handler();
+    let file: File;
     try {
-      return read();
+      file = new File(path, state.swmr ? "Sr" : "r");
     } finally {
-      Module.deactivate_throwing_error_handler();
+      // Of a file that is cut short all that is wrong is thrown, or the library would go on and crash. Of others not:
+      // what throws leaves things open, and then the library goes on seeing the file as it was.
+      if (state.stated === undefined) Module.deactivate_throwing_error_handler();
     }
-  };
-  let file: File;
-  try {
-    file = strictly(() => new File(path, "r"));
-  } catch (cause) {
-    throw new SourceError(`${path}: HDF5 cannot open it: ${innermost(cause)}`, { cause });
-  }
-  try {
-    return use({
-      path,
-      root: file,
-      strictly,
-      find: (name) => found(path, name, file.get(name), () => new Dataset(file.file_id, name)),
-    });
+    try {
+      return use({
+        path,
+        root: file,
+        state,
+        find: (name) => found(path, name, file.get(name), () => new Dataset(file.file_id, name)),
+      });
+    } catch (cause) {
+      const cut = cutShort(state);
+      if (cause instanceof SourceError) throw cut ? new SourceError(`${cause.message}. The file ${cut}`, { cause }) : cause;
+      throw new SourceError(`${path}: ${cut ?? `is damaged, or of a kind that the HDF5 library does not read: ${innermost(cause)}; copy it again`}`, { cause });
+    } finally {
+      file.close();
+    }
   } catch (cause) {
     if (cause instanceof SourceError) throw cause;
-    throw new SourceError(
-      `${path}: is damaged, or of a kind that the HDF5 library does not read: ${innermost(cause)}; copy it again`,
-      { cause },
-    );
+    throw new SourceError(`${path}: ${cutShort(state) ?? `HDF5 cannot open it: ${innermost(cause)}`}`, { cause });
   } finally {
-    file.close();
+    Module.deactivate_throwing_error_handler();
+    stop();
   }
+} // prettier-ignore
+
+/** What a person is told of a file that is shorter than it says; undefined of a whole one. */
+export function cutShort({ size, stated }: FileState): string | undefined {
+  return stated === undefined
+    ? undefined
+    : `is cut short at byte ${size}: it says of itself that it has ${stated} bytes; copy it again, ` +
+        "or wait until the program that writes it has finished";
+}
+
+/** What of the library is not in its types. */
+interface Insides {
+  activate_throwing_error_handler(): void;
+  deactivate_throwing_error_handler(): void;
+  get_dataset_data(...args: unknown[]): number;
+  get_attribute_data(...args: unknown[]): number;
+  readonly FS: {
+    ErrnoError: new (code: number) => Error;
+    fstat(fd: number): { size: number };
+    read(stream: Stream, buffer: Uint8Array, offset: number, length: number, position?: number): number;
+    write(stream: Stream, buffer: Uint8Array, offset: number, length: number, ...rest: unknown[]): number;
+  };
+}
+interface Stream { readonly nfd: number } // prettier-ignore
+
+const STDERR = 2, EIO = 29; // prettier-ignore
+
+/**
+ * Until it is stopped: keeps what the library would print on stderr, and throws it where a read failed, whose status
+ * its wrapper drops. (The library's own way of throwing leaves datasets open; then it goes on seeing the file as it
+ * was.) A file that is cut short gets its stated length, so that it is opened at all, and an error where bytes are
+ * missing, which the library would take for zeros.
+ */
+function overhear(module: Insides, stated: number | undefined): () => void {
+  const { FS, get_dataset_data, get_attribute_data } = module;
+  const { fstat, read, write } = FS;
+  let said = "";
+  FS.write = (stream, buffer, offset, length, ...rest) => {
+    if (stream.nfd !== STDERR) return write.call(FS, stream, buffer, offset, length, ...rest);
+    said += new TextDecoder().decode(buffer.slice(offset, offset + length));
+    return length;
+  };
+  if (stated !== undefined) {
+    FS.fstat = (fd) => {
+      const stat = fstat.call(FS, fd);
+      if (stat.size < stated) stat.size = stated;
+      return stat;
+    };
+    FS.read = (stream, buffer, offset, length, position) => {
+      const count = read.call(FS, stream, buffer, offset, length, position);
+      if (count < length) throw new FS.ErrnoError(EIO);
+      return count;
+    };
+  }
+  const checked = (get: (...args: unknown[]) => number) => (...args: unknown[]): number => {
+    said = "";
+    module.deactivate_throwing_error_handler();
+    const status = get.call(module, ...args);
+    if (stated !== undefined) module.activate_throwing_error_handler();
+    if (status < 0) throw new Error(said);
+    return status;
+  }; // prettier-ignore
+  module.get_dataset_data = checked(get_dataset_data);
+  module.get_attribute_data = checked(get_attribute_data);
+  return () => {
+    Object.assign(FS, { fstat, read, write });
+    Object.assign(module, { get_dataset_data, get_attribute_data });
+  };
 }
 
 const SIGNATURE = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -95,8 +177,8 @@ export function hdf5At(head: Uint8Array): number | undefined {
   return undefined;
 }
 
-/** Compares the length that the file itself states with the one it has. */
-async function checkWhole(path: string): Promise<void> {
+/** Looks at the first bytes: throws where it is no file of this library, or one that nobody else may read now. */
+export async function stateOf(path: string): Promise<FileState> {
   let size: number;
   let head: Uint8Array;
   try {
@@ -131,20 +213,29 @@ async function checkWhole(path: string): Promise<void> {
         "Write it with an HDF5 library up to 2.0",
     );
   }
-  const stated = statedEnd(head, at);
-  if (stated !== undefined && size < stated) {
+  // From version 3 on a writer marks the file as its own: 1 open for writing, 4 and others may read along.
+  const marks = version === NEWEST_SUPERBLOCK ? (head[at + 11] ?? 0) : 0;
+  const swmr = (marks & 4) !== 0;
+  if ((marks & 1) !== 0 && !swmr) {
     throw new SourceError(
-      `${path}: is cut short at byte ${size}: it says of itself that it has ${stated} bytes; copy it again, ` +
-        "or wait until the program that writes it has finished",
+      `${path}: is held open by the program that writes it; wait until that has closed it, or have it written in SWMR mode ` +
+        "(h5py: f.swmr_mode = True). If that program has died: h5clear --status FILE",
     );
   }
+  const stated = statedEnd(head, at);
+  return {
+    size,
+    swmr,
+    closed: version === NEWEST_SUPERBLOCK && marks === 0,
+    ...(!swmr && stated !== undefined && size < stated && { stated }),
+  };
 }
 
 /** End-of-file address of the superblock, versions 0 to 3, where its addresses have 8 bytes. */
 function statedEnd(head: Uint8Array, at: number): number | undefined {
   const view = new DataView(head.buffer, head.byteOffset + at, head.length - at);
-  if (view.byteLength < 64) return undefined;
-  const version = view.getUint8(8);
+  const version = view.byteLength > 8 ? view.getUint8(8) : 0;
+  if (view.byteLength < (version < 2 ? 64 : 36)) return undefined;
   const [sizeAt, baseAt] = version < 2 ? [13, version === 0 ? 24 : 28] : [9, 12];
   if (version > 3 || view.getUint8(sizeAt) !== 8) return undefined;
   return Number(view.getBigUint64(baseAt, true) + view.getBigUint64(baseAt + 16, true));
@@ -207,7 +298,7 @@ export function readFrames(file: Hdf5, dataset: string, first: number, count: nu
     throw new SourceError(`${file.path}: ${dataset} has ${frames} frames; wanted frame ${first + count - 1}`);
   }
   try {
-    const values = file.strictly(() => found.slice([[first, first + count], [], []])) as Numbers;
+    const values = found.slice([[first, first + count], [], []]) as Numbers;
     return values instanceof Float64Array ? Float32Array.from(values) : values;
   } catch (cause) {
     const which = count === 1 ? `frame ${first}` : `frames ${first} to ${first + count - 1}`;

@@ -1,17 +1,31 @@
-import type { Hdf5 } from "./hdf5.ts";
-import { attribute, isDataset, numbers, textOf } from "./hdf5.ts";
-import { convert, SourceError, type Numeric } from "../../runtime/index.ts";
+import type { Numeric } from "../../runtime/index.ts";
 
 export const PROJECTION = 0, FLAT = 1, DARK = 2, INVALID = 3; // prettier-ignore
 
-/** Frames of one dataset (frame, row, col), in the order they are given out. */
+/** What a file may know of each frame beside its angle; NaN where it does not. */
+export interface FrameColumns {
+  /** So far to the right and downwards the sample was recorded, against its place in the scan [px]. */
+  readonly shift_x?: Float64Array;
+  readonly shift_y?: Float64Array;
+  /** Of the beam while the frame was taken, in a unit of its own. */
+  readonly beam_monitor?: Float64Array;
+}
+
+/** Frames that lie one after the other in one dataset of one file, in the order they are given out. */
 export interface Part {
+  /** Absolute path; frame i of the part is frame `first + i` of the dataset, as a reference names it. */
+  readonly file: string;
   readonly dataset: string;
+  readonly first: number;
   readonly frames: number;
   /** By frame. */
   readonly image_key: Int32Array;
   /** By frame [deg]; NaN where unknown. */
   readonly rotation_angle: Float64Array;
+  /** By frame [s]: since the start, or since 1970 where they are that large. All parts have them, or none. */
+  readonly times_s?: Float64Array;
+  /** By frame, what else is known of each; all parts have the same. */
+  readonly columns?: FrameColumns;
   /** Type of its values in memory. */
   readonly type: Numeric;
   /** Frames that were compressed together; 1 where they were not. */
@@ -22,87 +36,57 @@ export interface Part {
 export interface Clock {
   /** Of the first frame, as written. */
   readonly start?: string;
-  /** By frame [s], over all parts: since the start, or since 1970 where they are that large. */
-  readonly times_s?: Float64Array;
   readonly exposure_s?: number;
+  /** Where the parts' times are only those at which their files were written; `rate` takes precedence then. */
+  readonly times_of?: "files";
+  /** When the last frame was written: what a scan without a start is put at [ns]. */
+  readonly written_ns: bigint;
 }
 
-/** What a file of tomography holds, whatever its layout. */
+/** What a pipeline file says of how a scan is to be read. */
+export interface ScanOptions {
+  /** Where the file has no angles: range over which its projections are evenly spaced; 0: not said. */
+  readonly angleRange_deg: number;
+  /** Between neighbouring projections of a folder of images; 0: not said. */
+  readonly angleStep_deg: number;
+  /** List of angles, and text file with the geometry: absolute, or relative to the pipeline file. */
+  readonly anglesFile?: string;
+  readonly geometryFile?: string;
+  /** Frames come without angles: another stream has them. */
+  readonly withoutAngles?: boolean;
+  /** Dataset of the file that counts the frames that are written. */
+  readonly counter?: string;
+  /** Waits for what comes, where it is given. */
+  readonly follow?: {
+    readonly every_s: number;
+    /** Ends when nothing has come for so long; Infinity: never. */
+    readonly endsAfter_s: number;
+  };
+  readonly signal: AbortSignal;
+}
+
+/** What comes while a scan is followed. */
+export interface Growth {
+  /** Frames that are complete now; of the same size and type as those before. */
+  readonly part?: Part;
+  readonly faults?: readonly { readonly what: string; readonly unread?: boolean }[];
+}
+
+/** What a file or folder of tomography holds, whatever its layout. How its frames are read: frame-files.ts. */
 export interface Scan {
-  readonly layout: "Data Exchange" | "NXtomo";
+  readonly layout: string;
+  /** What is complete when it is opened. */
   readonly parts: readonly Part[];
+  /** What comes later, where it is followed; ends when the scan does. */
+  readonly growth?: AsyncIterable<Growth>;
+  /** Where frames may be unreadable for a moment, while others are being written: waits for the next, false at the end. */
+  readonly again?: () => Promise<boolean>;
   readonly rows: number;
   readonly cols: number;
   readonly clock: Clock;
   readonly metadata: Readonly<Record<string, string>>;
   /** What a person should know of. */
   readonly remarks: readonly string[];
-}
-
-const TYPES: Record<string, Numeric> = {
-  b: "i8",
-  B: "u8",
-  h: "i16",
-  H: "u16",
-  i: "i32",
-  I: "u32",
-  f: "f32",
-  d: "f32",
-};
-
-/** Size and type of a dataset of frames; throws where it is none. */
-export function frameDataset(
-  file: Hdf5,
-  name: string,
-): { shape: [number, number, number]; type: Numeric; chunk: number } {
-  const dataset = file.find(name);
-  if (!isDataset(dataset)) throw new SourceError(`${file.path}: has no dataset ${name}`);
-  const shape = dataset.shape ?? [];
-  if (shape.length !== 3) {
-    throw new SourceError(
-      `${file.path}: ${name} has the shape ${shape.join(" × ")}; wanted frames × rows × columns`,
-    );
-  }
-  const type = typeof dataset.dtype === "string" ? TYPES[dataset.dtype.slice(1)] : undefined;
-  if (!type) {
-    throw new SourceError(`${file.path}: ${name} holds values of type ${JSON.stringify(dataset.dtype)}; wanted integers of 8 to 32 bit, or floats`); // prettier-ignore
-  }
-  return { shape: shape as [number, number, number], type, chunk: dataset.metadata.chunks?.[0] ?? 1 };
-}
-
-/** Rotation angles [deg], from degrees or radians. */
-export function anglesOf(file: Hdf5, name: string): Float64Array | undefined {
-  const dataset = file.find(name);
-  if (!isDataset(dataset)) return undefined;
-  const unit = textOf(attribute(dataset, "units"))?.toLowerCase() ?? "deg";
-  if (/^deg|^°/.test(unit) || unit === "") return numbers(dataset);
-  if (unit.startsWith("rad")) return numbers(dataset).map((angle_rad) => (angle_rad * 180) / Math.PI);
-  throw new SourceError(`${file.path}: ${name} is in "${unit}"; wanted degrees or radians`);
-}
-
-/** One number of the file in metres, keV, …, as metadata has it; undefined where there is none or its unit is unknown. */
-export function quantityAt(file: Hdf5, name: string, unit: string): number | undefined {
-  const dataset = file.find(name);
-  if (!isDataset(dataset) || typeof dataset.dtype !== "string") return undefined;
-  if (!/[bBhHiIqQfd]$/.test(dataset.dtype)) return undefined;
-  const value = numbers(dataset)[0];
-  const written = textOf(attribute(dataset, "units"));
-  if (value === undefined || !Number.isFinite(value) || !written) return undefined;
-  try {
-    return convert(value, UNITS[written.toLowerCase()] ?? written, unit);
-  } catch {
-    return undefined; // a unit that nobody knows: better no number than a wrong one
-  }
-}
-
-const UNITS: Record<string, string> = {
-  microns: "um", micron: "um", micrometer: "um", micrometre: "um", millimeter: "mm", meter: "m", metre: "m",
-  kev: "keV", ev: "eV", seconds: "s", second: "s", sec: "s", milliseconds: "ms", ms: "ms",
-}; // prettier-ignore
-
-export function textAt(file: Hdf5, name: string): string | undefined {
-  const dataset = file.find(name);
-  return isDataset(dataset) ? textOf(dataset.value) : undefined;
 }
 
 /** Only what is known. */
@@ -114,3 +98,7 @@ export function known(values: Readonly<Record<string, string | number | undefine
 /** Angles evenly spaced over a range, its end left out. */
 export const evenly = (n: number, range_deg: number): Float64Array =>
   Float64Array.from({ length: n }, (_, i) => (i * range_deg) / n);
+
+/** What metadata say of such angles. */
+export const assumedAngles = (range_deg: number): string =>
+  `assumed: evenly spaced over ${range_deg} deg (option angle_range), end left out`;

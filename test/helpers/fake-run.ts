@@ -4,8 +4,10 @@
 import { Subject, type Observable } from "rxjs";
 import type { Batch } from "../../runtime/batch.ts";
 import type { Columns } from "../../runtime/columns.ts";
-import type { MinMax, ReadRange, RunHealth, RunView, StreamInfo } from "../../runtime/run-view.ts";
+import { ActionError } from "../../runtime/actions.ts";
+import type { Acted, MinMax, ReadRange, RunHealth, RunView, StreamInfo } from "../../runtime/run-view.ts";
 import { cut, Stream } from "../../runtime/stream.ts";
+import type { ChangeableNode } from "../../runtime/wire/protocol.ts";
 import type { Schema } from "../../runtime/wire/schema.ts";
 
 export interface FakeRunOptions {
@@ -20,6 +22,7 @@ export class FakeRun implements RunView {
   readonly manifest: Record<string, unknown>;
   readonly mode = { kind: "simulated", speed: 60 } as const;
   readonly streams$ = new Subject<StreamInfo>();
+  readonly acted$ = new Subject<Acted>();
   readonly #options: FakeRunOptions;
   readonly #streams = new Map<string, Stream>();
   readonly #all = new Map<string, Batch[]>();
@@ -121,5 +124,13 @@ export class FakeRun implements RunView {
       late: 0,
       state,
     }));
+  }
+
+  changeable(): readonly ChangeableNode[] {
+    return [];
+  }
+
+  act(node: string): Acted {
+    throw new ActionError(`node ${node} is not known`);
   }
 }

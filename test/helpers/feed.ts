@@ -5,7 +5,7 @@ import { END_OF_TIME } from "../../runtime/batch.ts";
 import { concat, slice, type Columns } from "../../runtime/columns.ts";
 import { readConfig } from "../../runtime/config.ts";
 import type { AnyOperator, Fault } from "../../runtime/define.ts";
-import { misfits, startOperator, wantedBy } from "../../runtime/instance.ts";
+import { misfits, outputSchemas, startOperator, wantedBy, type StepResult } from "../../runtime/instance.ts";
 import type { Fields, Schema } from "../../runtime/wire/schema.ts";
 
 export interface FeedOptions {
@@ -17,6 +17,8 @@ export interface FeedOptions {
   /** Rows per step, over all ports together in time order; default all at once. */
   rows?: number;
   origin?: bigint;
+  /** Options that a person changes at these times, written as in a pipeline file. */
+  actions?: readonly { readonly at: bigint; readonly changes: Record<string, unknown> }[];
   /** Saves, starts a new instance and loads after these steps. */
   reloadAfter?: readonly number[];
 }
@@ -43,15 +45,16 @@ export function feed(
     const problems = misfits(port, wantedBy(definition.input, port)!, port, schemas[port]);
     if (problems.length) throw new TypeError(problems.join("\n"));
   }
-  const { config, problems } = readConfig(definition.config, options.with ?? {});
+  const { config: given, problems } = readConfig(definition.config, options.with ?? {});
   if (problems.length)
     throw new TypeError(problems.map(({ key, message }) => `${key}: ${message}`).join("\n"));
+  let config = given as Record<string, unknown>;
   let running = startOperator(definition, config, schemas, origin);
   const taken: Record<string, Columns[]> = {};
   const faults: Fault[] = [];
   let watermark = -(2n ** 63n);
-  const step = (rows: Record<string, Columns>, upTo: bigint): void => {
-    const result = running.step(rows, upTo);
+  const step = (rows: Record<string, Columns>, upTo: bigint): void => collect(running.step(rows, upTo));
+  const collect = (result: StepResult): void => {
     for (const port in result.rows) {
       const columns = result.rows[port]!;
       if (columns.time[0]! < watermark)
@@ -69,8 +72,8 @@ export function feed(
   const size = options.rows ?? Math.max(1, times.length);
   const done: Record<string, number> = Object.fromEntries(Object.keys(inputs).map((port) => [port, 0]));
   let count = 0;
-  for (let i = size; i - size < times.length; i += size) {
-    const upTo = i < times.length ? times[i]! : times.at(-1)! + 1n;
+  /** All rows before a time that have not been stepped over. */
+  const stepUpTo = (upTo: bigint): void => {
     const rows: Record<string, Columns> = {};
     for (const port in inputs) {
       const columns = inputs[port]! as unknown as Columns;
@@ -80,12 +83,44 @@ export function feed(
       done[port] = end;
     }
     step(rows, upTo);
+  };
+  const actions = [...(options.actions ?? [])].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  /** As runtime/operator-node.ts has it: cut at its time, then refused, or done. */
+  const actBefore = (upTo: bigint): void => {
+    while (actions.length > 0 && actions[0]!.at <= upTo) {
+      const { at, changes } = actions.shift()!;
+      stepUpTo(at);
+      const wanted = Object.fromEntries(Object.keys(changes).map((key) => [key, definition.config[key]]));
+      const read = readConfig(wanted, changes);
+      if (read.problems.length > 0)
+        throw new TypeError(read.problems.map(({ message }) => message).join("\n"));
+      const changed = { ...config, ...(read.config as object) };
+      try {
+        const after = outputSchemas(definition, changed, schemas);
+        if (JSON.stringify(after) !== JSON.stringify(outputSchemas(definition, config, schemas)))
+          throw new TypeError("its outputs would have other columns or metadata");
+      } catch (error) {
+        faults.push({
+          time: at,
+          what: `${Object.keys(changes).join(", ")} not changed: ${(error as Error).message}`,
+        });
+        continue;
+      }
+      config = changed;
+      collect(running.act(at, read.config as Record<string, unknown>));
+    }
+  };
+  for (let i = size; i - size < times.length; i += size) {
+    const upTo = i < times.length ? times[i]! : times.at(-1)! + 1n;
+    actBefore(upTo);
+    stepUpTo(upTo);
     if (options.reloadAfter?.includes(++count)) {
       const saved = structuredClone(running.save());
       running = startOperator(definition, config, schemas, origin);
       running.load(saved);
     }
   }
+  actBefore(END_OF_TIME);
   step({}, END_OF_TIME);
   const result: Record<string, unknown> = { faults };
   for (const [port, schema] of Object.entries(running.outputs)) {

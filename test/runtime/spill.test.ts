@@ -2,11 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Observable } from "rxjs";
-import { afterAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeEach, expect, test, vi } from "vitest";
 import { defineSource, scalar, type SourceItem } from "../../runtime/index.ts";
 import { createRecorder } from "../../runtime/journal/index.ts";
+import type { StartEngine } from "../../runtime/operator-node.ts";
+import { startHere } from "../../runtime/run.ts";
 import { runToEnd } from "../helpers/graph.ts";
-import { interleaved, item } from "../helpers/small-operators.ts";
+import { doubled, interleaved, item, played, script, summed } from "../helpers/small-operators.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "operando-spill-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -73,4 +75,41 @@ test("with nothing recorded to fall back on, the operator is stopped before memo
   const { failures } = await runToEnd(pipeline, { origin: 0n, creditBytes: CREDIT_bytes });
   expect(failures.map(({ node }) => node)).toEqual(["both"]);
   expect(failures[0]!.error.message).toMatch(/nothing is recorded to fall back on/);
+});
+
+test("the last rows, where they alone fill what their reader has room for, do not keep it from its end", async () => {
+  const recorder = await createRecorder({ directory: join(scratch, "large"), inThread: false });
+  // What is read is handed on at once.
+  let clock_ms = 0;
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => (clock_ms += 25));
+  // Steps of a thread that are under way when its reader is full.
+  const startElsewhere: StartEngine = async (planned, ...given) => {
+    const engine = await startHere(planned, ...given);
+    return {
+      ...engine,
+      inFlight: planned.name === "sum" ? 1 : 8,
+      step: async (rows, upTo) => {
+        for (let i = 0; i < (planned.name === "sum" ? 9 : 1); i++)
+          await new Promise((resolve) => setImmediate(resolve));
+        return engine.step(rows, upTo);
+      },
+    };
+  };
+  const times = Array.from({ length: 60 }, (_, i) => 3 * i);
+  script["large"] = times.flatMap((time, i) => (i % 3 === 0 ? [item([time, time + 3, time + 6])] : []));
+  const { rows, run, failures } = await runToEnd(
+    {
+      sources: { one: { use: played, script: "large" } },
+      operators: {
+        twice: { use: doubled, from: "one.values", place: "worker" },
+        sum: { use: summed, from: "twice.values", with: { width: 1000 }, place: "worker" },
+      },
+    },
+    { origin: 0n, creditBytes: 40, ringBytes: 40, recorder, startElsewhere },
+  );
+  clock.mockRestore();
+  await recorder.close();
+  expect(failures).toEqual([]);
+  expect(run.nodes()[1]!.edges[0]!.spills).toBeGreaterThan(0);
+  expect(rows["sum.sums"]!["n"]).toEqual(Float64Array.of(60));
 });

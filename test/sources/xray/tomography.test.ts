@@ -6,7 +6,8 @@ import { concat, type Columns } from "../../../runtime/columns.ts";
 import { readConfig } from "../../../runtime/config.ts";
 import type { SourceContext, SourceItem } from "../../../runtime/index.ts";
 import { imageSize, type NumericArray } from "../../../runtime/wire/schema.ts";
-import { readFrame, tomography } from "../../../sources/xray/tomography.ts";
+import { readFrame } from "../../../sources/xray/frame-files.ts";
+import { tomography } from "../../../sources/xray/tomography.ts";
 import { dataExchange, folder, frames, nxtomo, NXTOMO_GROUPS, NXTOMO_KEYS, renameFilter, writeHdf5, type Member } from "./tomography-files.ts"; // prettier-ignore
 
 const SECOND = 1_000_000_000n;
