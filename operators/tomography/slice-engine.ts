@@ -1,4 +1,3 @@
-import type { ViewGeometry } from "./planes.ts";
 import type { RampWindow } from "./ramp-filter.ts";
 import type { Line, SliceKernel, Term } from "./slice-kernel.ts";
 import { ViewWindow, wrap, type Coverage, type Held, type Span, type WindowOptions } from "./view-window.ts";
