@@ -56,6 +56,7 @@ test("every block is of a kind that is run, or is output", () => {
     "docs/pipeline-files.md ", "docs/pipeline-files.md yaml",
     "docs/protocol.md js",
     "docs/recording.md js", "docs/recording.md python", "docs/recording.md text",
+    "docs/tomography.md yaml",
   ]); // prettier-ignore
 });
 
