@@ -253,7 +253,7 @@ function target(content: Record<string, unknown>, keys: readonly string[]): stri
   }
   const section = nodes.get(first);
   if (!section) return `node ${unknownName(first, [...nodes.keys()])}`;
-  if (section === "operators" && rest.length === 1 && !["use", "from", "with", "place"].includes(rest[0]!)) {
+  if (section === "operators" && rest.length === 1 && !OPERATOR.includes(rest[0]!)) {
     return [section, first, "with", ...rest];
   }
   return [section, first, ...rest];
@@ -355,9 +355,13 @@ function readUse(use: unknown, others: object, path: Problem["path"], say: Say):
   return "";
 }
 
-const OPERATOR = ["use", "from", "with", "place"];
+const OPERATOR = ["use", "from", "with", "place", "record"];
 
-const readOperator: Reader<OperatorSpec> = ({ use, from, with: options, place, ...others }, path, say) => {
+const readOperator: Reader<OperatorSpec> = (
+  { use, from, with: options, place, record, ...others },
+  path,
+  say,
+) => {
   for (const key of Object.keys(others)) {
     const hint = nearest(key, OPERATOR)
       ? unknownName(key, OPERATOR)
@@ -372,11 +376,17 @@ const readOperator: Reader<OperatorSpec> = ({ use, from, with: options, place, .
     say([...path, "with"], "wanted options, as { name: value }");
   if (place !== undefined && typeof place !== "string")
     say([...path, "place"], "wanted main, worker or workers");
+  if (record !== undefined && typeof record !== "boolean")
+    say(
+      [...path, "record"],
+      "wanted true, or false: what it gives out is not recorded, a replay makes it again",
+    );
   return {
     use: readUse(use, others, path, say),
     from: isFrom(from) ? from : {},
     with: isPlain(options) ? options : {},
     ...(typeof place === "string" && { place }),
+    ...(typeof record === "boolean" && { record }),
   };
 };
 

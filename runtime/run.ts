@@ -187,7 +187,7 @@ export class Run implements RunView {
       stream = new Stream({
         name, derived: !source,
         provisional: operator?.definition.provisional?.includes(port) ?? false,
-        store: recording && isPlayed(name, !source) ? replayedStore(recording) : this.#store,
+        store: operator?.record === false ? undefined : recording && isPlayed(name, !source) ? replayedStore(recording) : this.#store,
         ...(ringBytes !== undefined && { ringBytes }),
       }); // prettier-ignore
       this.#streams.set(name, stream);

@@ -33,6 +33,8 @@ export interface OperatorSpec extends NodeSpec {
   /** A stream, or one for each port. */
   readonly from: string | Readonly<Record<string, string>>;
   readonly place?: string;
+  /** False: what it gives out is not recorded; a replay makes it again. */
+  readonly record?: boolean;
 }
 
 export interface AlarmSpec {
@@ -94,6 +96,8 @@ export interface PlannedOperator {
   readonly definition: AnyOperator;
   readonly config: Readonly<Record<string, unknown>>;
   readonly place: Place;
+  /** False: what it gives out is not recorded. */
+  readonly record: boolean;
   /** Stream by port. */
   readonly inputs: Readonly<Record<string, string>>;
 }
@@ -191,7 +195,8 @@ export function wire(
     }
     const complete = Object.keys(definition.input).every((port) => port === "*" || port in inputs);
     streams.set(name, outputsOf(definition, config, sound && complete, known, path, say));
-    operators.push({ name, definition, config, place: placeOf(definition, node.place, path, say), inputs });
+    const place = placeOf(definition, node.place, path, say);
+    operators.push({ name, definition, config, place, record: node.record ?? true, inputs });
   }
 
   const alarms = Object.entries(spec.alarms).map(([name, alarm]) =>

@@ -87,6 +87,17 @@ export function paint(
   how: { readonly map: ColourMap; readonly limits: Limits; readonly log: boolean },
 ): void {
   const colours = table(how.map);
+  const { low, high } = how.limits;
+  if (!how.log && high > low) {
+    // The same, several times as fast: this is most of what a frame of large slices costs.
+    const factor = 255 / (high - low);
+    for (let i = 0; i < pixels.length; i++) {
+      const at = (values[i]! - low) * factor + 0.5;
+      // Of NaN no comparison holds.
+      pixels[i] = at >= 255 ? colours[255]! : at >= 0 ? colours[at | 0]! : at < 0 ? colours[0]! : 0;
+    }
+    return;
+  }
   for (let i = 0; i < pixels.length; i++) {
     const share = shareOf(values[i]!, how.limits, how.log);
     pixels[i] = Number.isNaN(share) ? 0 : colours[Math.min(255, Math.max(0, Math.round(share * 255)))]!;

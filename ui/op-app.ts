@@ -15,10 +15,10 @@ import {
   isScore,
   sourcesOf,
   type Choice,
-  type ImagePanel,
   type Panel,
   type Source,
 } from "./panels.ts";
+import { RegionList } from "./region-trace.ts";
 import { alarmName, runName, runOrigin } from "./run-name.ts";
 import { parts, theme } from "./theme.ts";
 import { HOUR, MINUTE, TimeAxis, type View } from "./time-axis.ts";
@@ -29,7 +29,9 @@ import "./op-header.ts";
 import "./op-help.ts";
 import "./op-image.ts";
 import "./op-panel-list.ts";
+import "./op-region.ts";
 import "./op-streams.ts";
+import "./op-tomography.ts";
 import "./op-trace.ts";
 import "./op-veil.ts";
 
@@ -101,6 +103,10 @@ export class OpApp extends LitElement {
       .traces op-trace:first-of-type {
         flex: 1.45 1 150px;
       }
+      .traces op-region {
+        flex: 1 1 120px;
+        min-height: 104px;
+      }
       op-event-lane {
         flex: none;
       }
@@ -123,6 +129,12 @@ export class OpApp extends LitElement {
       }
       .views .alone {
         grid-column: 1 / -1;
+      }
+      .pictures > op-tomography {
+        min-height: 230px;
+      }
+      .pictures > .high {
+        grid-row: span 2;
       }
       .empty {
         align-self: center;
@@ -180,6 +192,7 @@ export class OpApp extends LitElement {
         }
         .traces op-trace,
         .traces op-trace:first-of-type,
+        .traces op-region,
         .views op-trace {
           flex: none;
           height: 170px;
@@ -241,7 +254,11 @@ export class OpApp extends LitElement {
     const page = this.#page;
     if (!page) return html``;
     const { choice, chosen } = this;
-    const offered = [...choice.more, ...choice.moreImages];
+    const offered = [...choice.more, ...choice.moreTomographies, ...choice.moreImages];
+    const tomographies = [
+      ...(choice.tomography ? [choice.tomography] : []),
+      ...choice.moreTomographies.filter(({ id }) => chosen.has(id)),
+    ];
     const traces = [...choice.panels, ...choice.more.filter(({ id }) => chosen.has(id))];
     const images = [...choice.images, ...choice.moreImages.filter(({ id }) => chosen.has(id))];
     const odd = (images.length + (choice.curve ? 1 : 0)) % 2 === 1;
@@ -260,10 +277,27 @@ export class OpApp extends LitElement {
             @evidence=${(event: CustomEvent<Onset>) => this.#showEvidence(event.detail)}
           ></op-event-lane>
           ${repeat(traces, panelKey, (panel, i) => this.#trace(page, panel, i === traces.length - 1))}
+          ${repeat(
+            page.regions.all,
+            (trace) => trace,
+            (trace) => html`<op-region .page=${page} .trace=${trace}></op-region>`,
+          )}
           ${traces.length === 0 ? html`<p class="empty">Waiting for the first stream.</p>` : ""}
         </section>
         <section class="views" aria-label="Images, curves and scores">
           <div class="pictures">
+            ${repeat(
+              tomographies,
+              ({ id, planes }) => [id, ...planes.map((plane) => plane.id)].join(),
+              (panel) =>
+                html`<op-tomography
+                  class=${panel.planes.length > 1 ? "alone high" : "alone"}
+                  .page=${page}
+                  .panel=${panel}
+                  .charge=${choice.charge}
+                  .voltage=${choice.voltage}
+                ></op-tomography>`,
+            )}
             ${repeat(
               images,
               ({ id }) => id,
@@ -391,6 +425,7 @@ export class OpApp extends LitElement {
       ages: new StreamAges(client, clock),
       alarms: this.#alarms,
       latest: new LatestValues(client, (time) => this.#moveOn(time)),
+      regions: new RegionList(() => this.requestUpdate()),
       onTick: (listener) => {
         this.#ticks.add(listener);
         return () => void this.#ticks.delete(listener);
@@ -598,7 +633,7 @@ export class OpApp extends LitElement {
   }
 }
 
-const panelKey = ({ id }: Panel | ImagePanel): string => id;
+const panelKey = ({ id }: { readonly id: string }): string => id;
 
 /** A trace in a square; with a triangle over it while an alarm stands. */
 export function favicon(alarm: boolean): string {

@@ -1,13 +1,10 @@
 /** One force curve with its fit and what the fit leaves over: the newest, or the last before the cursor. */
-import { css, html, LitElement } from "lit";
-import { pixelRatio } from "./device-pixels.ts";
-import { NEARBY, type Drawable } from "./frame-loop.ts";
-import type { Page } from "./page.ts";
+import { css, html } from "lit";
 import type { CurvePanel } from "./panels.ts";
 import { readableQuantity, readableScale, shortNumber } from "./readable-numbers.ts";
-import { momentOf, RowFeed, whenOf, type Row } from "./row-feed.ts";
+import type { Row } from "./row-feed.ts";
+import { RowView, rowViewStyles } from "./row-view.ts";
 import { roundMarks } from "./steady-range.ts";
-import { parts } from "./theme.ts";
 
 interface List {
   readonly values: ArrayLike<number>;
@@ -17,64 +14,18 @@ interface List {
 const FORCE = "#cbb95c";
 const FIT = "#f2f4f6";
 
-export class OpCurve extends LitElement implements Drawable {
-  static override properties = { page: { attribute: false }, panel: { attribute: false } };
-  declare page: Page;
-  declare panel: CurvePanel;
-
+export class OpCurve extends RowView<CurvePanel> {
   static override styles = [
-    parts,
+    ...rowViewStyles,
     css`
       :host {
-        display: flex;
-        flex-direction: column;
-        background: var(--panel);
-        min-height: 0;
-        padding: 4px 8px;
-        contain: strict;
-      }
-      header {
-        display: flex;
-        justify-content: space-between;
-        gap: 8px;
-        white-space: nowrap;
-        overflow: hidden;
-      }
-      .age {
-        color: var(--quiet);
-      }
-      .age.late {
-        color: var(--amber);
+        padding-bottom: 4px;
       }
       .picture {
-        flex: 1;
-        min-height: 0;
-        position: relative;
-      }
-      canvas {
-        position: absolute;
-        inset: 0;
-        width: 100%;
-        height: 100%;
-      }
-      .empty {
-        position: absolute;
-        inset: 0;
-        display: grid;
-        place-items: center;
-        color: var(--quiet);
-      }
-      .empty[hidden] {
-        display: none;
+        margin-top: 0;
       }
     `,
   ];
-
-  visible = false;
-  readonly heavy = true;
-  #feed: RowFeed | undefined;
-  #stops: (() => void)[] = [];
-  #shown: Row | undefined;
 
   override render() {
     const { title } = this.panel;
@@ -90,58 +41,9 @@ export class OpCurve extends LitElement implements Drawable {
     `;
   }
 
-  override firstUpdated(): void {
-    this.#open();
-  }
-
-  override connectedCallback(): void {
-    super.connectedCallback();
-    if (this.hasUpdated && !this.#feed) this.#open();
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    this.page.loop.remove(this);
-    for (const stop of this.#stops.splice(0)) stop();
-    this.#feed?.close();
-    this.#feed = undefined;
-    this.visible = false;
-  }
-
-  #open(): void {
-    const { page, panel } = this;
-    const invalidate = () => page.loop.invalidate(this);
-    this.#feed = new RowFeed({
-      client: page.client,
-      axis: page.axis,
-      stream: panel.stream,
-      columns: [panel.x, panel.y, ...(panel.fit === undefined ? [] : [panel.fit])],
-      onData: (newest) => {
-        page.received(newest);
-        invalidate();
-      },
-    });
-    const sizes = new ResizeObserver(invalidate);
-    sizes.observe(this.renderRoot.querySelector(".picture")!);
-    const sights = new IntersectionObserver((entries) => {
-      this.visible = entries.at(-1)!.isIntersecting;
-      if (this.visible) invalidate();
-    }, NEARBY);
-    sights.observe(this);
-    this.#stops = [
-      () => sizes.disconnect(),
-      () => sights.disconnect(),
-      page.axis.onChange((change) => void (change !== "time" && invalidate())),
-      page.onTick(() => this.#tell()),
-    ];
-  }
-
-  draw(): void {
-    const row = this.#feed?.shown(momentOf(this.page.axis));
-    this.#shown = row;
-    this.renderRoot.querySelector<HTMLElement>(".empty")!.hidden = row !== undefined;
-    this.#paint(row);
-    this.#tell();
+  protected columns(): readonly string[] {
+    const { x, y, fit } = this.panel;
+    return [x, y, ...(fit === undefined ? [] : [fit])];
   }
 
   #list(row: Row, name: string | undefined): ArrayLike<number> | undefined {
@@ -151,14 +53,8 @@ export class OpCurve extends LitElement implements Drawable {
     return Array.prototype.slice.call(list.values, from, to) as number[];
   }
 
-  #paint(row: Row | undefined): void {
-    const canvas = this.renderRoot.querySelector<HTMLCanvasElement>("canvas")!;
-    const ratio = pixelRatio();
-    const width = Math.round(canvas.clientWidth * ratio);
-    const height = Math.round(canvas.clientHeight * ratio);
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const c = canvas.getContext("2d")!;
-    c.clearRect(0, 0, width, height);
+  protected paint(row: Row | undefined): void {
+    const { c, width, height, ratio } = this.canvas();
     if (!row) return;
     const { panel } = this;
     const { fields } = row.frame.schema;
@@ -215,16 +111,6 @@ export class OpCurve extends LitElement implements Drawable {
       ratio,
     );
     write(c, `force, ${yScale.unit}`, box.left + 5 * ratio, box.top + 11 * ratio, "left", ratio);
-  }
-
-  #tell(): void {
-    const row = this.#shown;
-    const { text, state } = row
-      ? whenOf(this.page, this.panel.stream, row.time)
-      : { text: "", state: "waiting" };
-    const place = this.renderRoot.querySelector<HTMLElement>(".age")!;
-    place.classList.toggle("late", state === "late" || state === "stale");
-    if (place.textContent !== text) place.textContent = text;
   }
 }
 

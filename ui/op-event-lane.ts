@@ -4,7 +4,7 @@ import { repeat } from "lit/directives/repeat.js";
 import type { Onset } from "./alarm-log.ts";
 import type { Drawable } from "./frame-loop.ts";
 import type { Page } from "./page.ts";
-import { AXIS_px } from "./op-trace.ts";
+import { AXIS_px } from "./axis-width.ts";
 import { dateAndTime, timeOfDay } from "./readable-times.ts";
 import { parts } from "./theme.ts";
 

@@ -11,6 +11,7 @@ const KEYS: readonly [string, string][] = [
   ["Shift ←  Shift →", "move the cursor"],
   ["I  O", "closer, wider"],
   ["Alt ←", "undo a zoom (the browser's own back)"],
+  ["drag on an image", "the mean of a region over time, with its error; with Shift of a circle"],
   ["A", "evidence of the newest alarm"],
   ["+", "choose panels"],
   ["H", "health of the streams"],

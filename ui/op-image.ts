@@ -1,58 +1,68 @@
 /** The newest image of a stream, or the last complete one before the cursor, with colour bar, scale bar and age. */
-import { css, html, LitElement } from "lit";
-import { limits, paint, table, type Limits } from "./colour-maps.ts";
-import { pixelRatio } from "./device-pixels.ts";
-import { NEARBY, type Drawable } from "./frame-loop.ts";
-import type { Page } from "./page.ts";
-import type { ImagePanel } from "./panels.ts";
-import { metres, readableNumber, readableQuantity, readableScale, roundLength } from "./readable-numbers.ts";
+import { css, html, nothing, type PropertyValues } from "lit";
+import { table, type ColourMap, type Limits } from "./colour-maps.ts";
+import type { GreyWindow } from "./grey-window.ts";
+import type { ImagePanel, ImageSort } from "./image-panels.ts";
+import { picking } from "./picked-rows.ts";
+import { caption, crosshair, outline, Picture, scaleBar, type Mark, type Placement } from "./picture.ts";
+import { pixelSize_m } from "./pixel-size.ts";
+import { readableNumber, readableQuantity, readableScale } from "./readable-numbers.ts";
 import { timeOfDay } from "./readable-times.ts";
-import { momentOf, RowFeed, whenOf, type Row } from "./row-feed.ts";
-import { parts } from "./theme.ts";
+import { onImage, regionBetween, regionMean, type Region, type RegionMean } from "./region.ts";
+import { RegionTrace } from "./region-trace.ts";
+import { RowFeed, sizeOf, type Row } from "./row-feed.ts";
+import { RowView, rowViewStyles } from "./row-view.ts";
+import { valueAt } from "./slice-state.ts";
 
-export class OpImage extends LitElement implements Drawable {
-  static override properties = { page: { attribute: false }, panel: { attribute: false } };
-  declare page: Page;
-  declare panel: ImagePanel;
+/** A pointer that moves less than this, in CSS pixels, draws no region. */
+const CLICK_px = 4;
+
+/** Limits that are not an image's own. Of changes in units of their noise: where there is nothing else, it stays pale. */
+const FIXED: Partial<Record<ImageSort, (own: Limits | undefined) => Limits | undefined>> = {
+  change: (own) => own && { low: Math.min(own.low, -5), high: Math.max(own.high, 5) },
+  mask: () => ({ low: 0, high: 1 }),
+};
+
+export class OpImage extends RowView<ImagePanel> {
+  static override properties = {
+    ...RowView.properties,
+    greys: { attribute: false },
+    slice: { attribute: false },
+    region: { state: true },
+    shape: { state: true },
+  };
+  /** Shared with other images, which then have one colour bar together. */
+  declare greys: GreyWindow | undefined;
+  /** The slice wanted, where the stream carries several. */
+  declare slice: number | undefined;
+  declare region: Region | undefined;
+  declare shape: Region["kind"];
 
   static override styles = [
-    parts,
+    ...rowViewStyles,
     css`
-      :host {
-        display: flex;
-        flex-direction: column;
-        background: var(--panel);
-        min-height: 0;
-        padding: 4px 8px 6px;
-        contain: strict;
-      }
-      header {
-        display: flex;
-        justify-content: space-between;
-        gap: 8px;
-        white-space: nowrap;
-        overflow: hidden;
-      }
       .picture {
-        flex: 1;
-        min-height: 0;
-        position: relative;
-        margin-top: 3px;
-      }
-      canvas {
-        position: absolute;
-        inset: 0;
-        width: 100%;
-        height: 100%;
+        touch-action: pan-y;
+        cursor: crosshair;
       }
       :host([stale]) .picture {
         filter: saturate(40%) brightness(75%);
       }
-      .age {
-        color: var(--quiet);
+      header button {
+        flex: none;
+        padding: 0 5px;
+        line-height: 15px;
+        font-size: 12px;
       }
-      .age.late {
-        color: var(--amber);
+      /* One of several that are as old as their first. */
+      :host([tile]) .age:not(.late) {
+        display: none;
+      }
+      .right {
+        display: flex;
+        gap: 8px;
+        min-width: 32px;
+        overflow: hidden;
       }
       footer {
         display: grid;
@@ -67,244 +77,322 @@ export class OpImage extends LitElement implements Drawable {
         height: 8px;
         border-radius: 2px;
       }
-      .empty {
-        position: absolute;
-        inset: 0;
-        display: grid;
-        place-items: center;
-        color: var(--quiet);
-      }
-      .empty[hidden] {
-        display: none;
-      }
     `,
   ];
 
-  visible = false;
-  readonly heavy = true;
-  #feed: RowFeed | undefined;
-  #stops: (() => void)[] = [];
-  /** The image at its own size, painted once and stretched as often as needed. */
-  readonly #own = document.createElement("canvas");
+  /** Where other planes cut this one, and what is printed on it; set by whoever shows several. */
+  marks: readonly Mark[] = [];
+  lines: readonly string[] = [];
+  readonly #picture = new Picture();
   #painted: Row | undefined;
-  #shown: Row | undefined;
+  #version = -1;
   #limits: Limits | undefined;
-  #shape: readonly [rows: number, columns: number] = [0, 0];
+  #place: Placement | undefined;
+  /** Where a pointer went down, in pixels of the image and of the page. */
+  #drag:
+    | { readonly from: readonly [number, number]; readonly page: readonly [number, number]; moved: boolean }
+    | undefined;
+  #draft: Region | undefined;
+  #errors: RowFeed | undefined;
+  #trace: RegionTrace | undefined;
+  /** The slice that came first. */
+  #first: number | undefined;
+
+  constructor() {
+    super();
+    this.shape = "rectangle";
+  }
 
   override render() {
-    const { title, map } = this.panel;
-    const colours = [...table(map)]
-      .filter((_, i) => i % 15 === 0)
-      .map((c) => `rgb(${c & 255} ${(c >> 8) & 255} ${(c >> 16) & 255})`);
+    const { title } = this.panel;
     return html`
       <header>
         <h2>${title}</h2>
-        <span class="age"></span>
+        <span class="right">
+          <span class="which quiet"></span>
+          <span class="age"></span>
+          <button
+            aria-pressed=${this.region !== undefined}
+            aria-label="Region of ${title}: its mean over time"
+            title="Mean of a region over time: drag on the image; with Shift a circle"
+            @click=${() => this.#toggleRegion()}
+          >
+            ▭
+          </button>
+        </span>
       </header>
-      <div class="picture" role="img" aria-label="${title}">
+      <div
+        class="picture"
+        role="img"
+        aria-label="${title}"
+        @pointerdown=${(event: PointerEvent) => this.#down(event)}
+        @pointermove=${(event: PointerEvent) => this.#move(event)}
+        @pointerup=${(event: PointerEvent) => this.#up(event)}
+        @pointercancel=${() => this.#cancel()}
+      >
         <canvas></canvas>
         <div class="empty">no image yet</div>
       </div>
-      <footer>
-        <span class="low"></span>
-        <span class="bar" style="background: linear-gradient(90deg, ${colours.join()})"></span>
-        <span class="high"></span><span class="unit quiet"></span>
-      </footer>
+      ${this.greys ? nothing : colourBar(this.panel.map)}
     `;
   }
 
-  override firstUpdated(): void {
-    this.#open();
+  protected override updated(changed: PropertyValues<this>): void {
+    // Its title says which slice it shows.
+    if (changed.has("panel") && this.#trace) this.#trace.panel = this.panel;
+    if (changed.has("slice") && this.feed && this.slice !== changed.get("slice")) {
+      this.openRows();
+      this.#measureKept();
+    }
   }
 
-  override connectedCallback(): void {
-    super.connectedCallback();
-    if (this.hasUpdated && !this.#feed) this.#open();
+  protected columns(): readonly string[] {
+    const { stream, column, state, error } = this.panel;
+    return [column, ...state, ...(error?.stream === stream ? [error.column] : [])];
+  }
+
+  protected override openFeed(onData: (newest: number) => void): RowFeed {
+    const { page, panel, slice } = this;
+    const client =
+      slice === undefined ? page.client : picking(page.client, { column: "slice", value: slice });
+    return new RowFeed({
+      client, axis: page.axis, stream: panel.stream, columns: this.columns(),
+      onData: (newest) => {
+        this.#settle();
+        this.#measureNewest();
+        onData(newest);
+      },
+    }); // prettier-ignore
+  }
+
+  /** Of a stream that turns out to carry several slices, one is kept to, so that the picture does not jump. */
+  #settle(): void {
+    const row = this.feed?.newest;
+    const which = row ? valueAt(row, "slice") : NaN;
+    if (this.slice !== undefined || Number.isNaN(which)) return;
+    if (this.#first === undefined) this.#first = which;
+    else if (which !== this.#first) this.slice = this.#first;
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    this.page.loop.remove(this);
-    for (const stop of this.#stops.splice(0)) stop();
-    this.#feed?.close();
-    this.#feed = undefined;
-    this.visible = false;
+    this.#choose(undefined);
   }
 
-  #open(): void {
-    const { page, panel } = this;
-    const invalidate = () => page.loop.invalidate(this);
-    this.#feed = new RowFeed({
-      client: page.client,
-      axis: page.axis,
-      stream: panel.stream,
-      columns: [panel.column],
-      onData: (newest) => {
-        page.received(newest);
-        invalidate();
-      },
-    });
-    const sizes = new ResizeObserver(invalidate);
-    sizes.observe(this.renderRoot.querySelector(".picture")!);
-    const sights = new IntersectionObserver((entries) => {
-      this.visible = entries.at(-1)!.isIntersecting;
-      if (this.visible) invalidate();
-    }, NEARBY);
-    sights.observe(this);
-    this.#stops = [
-      () => sizes.disconnect(),
-      () => sights.disconnect(),
-      page.axis.onChange((change) => void (change !== "time" && invalidate())),
-      page.onTick(() => this.#tell()),
-    ];
+  /** What stands beside the image that is shown. */
+  get row(): Row | undefined {
+    return this.shown;
   }
 
-  draw(): void {
-    const row = this.#feed?.shown(momentOf(this.page.axis));
-    this.#shown = row;
-    this.renderRoot.querySelector<HTMLElement>(".empty")!.hidden = row !== undefined;
-    if (row && row !== this.#painted) this.#paint(row);
-    this.#stretch(row);
-    this.#tell();
+  protected paint(row: Row | undefined): void {
+    const version = this.greys?.version ?? 0;
+    if (row && (row !== this.#painted || version !== this.#version)) this.#take(row, version);
+    const { c, width, height, ratio } = this.canvas();
+    if (!row || this.#picture.rows === 0) return;
+    const pixel_m = pixelSize_m(row.frame.schema.metadata, liesLevel(this.panel));
+    const fit = this.panel.sort === "sinogram" ? "fill" : this.greys ? "top" : "middle";
+    const place = this.#picture.stretch(c, { width, height, ratio }, pixel_m, fit);
+    this.#place = place;
+    crosshair(c, place, this.marks);
+    caption(c, place, this.lines);
+    if (pixel_m.x > 0 && fit !== "fill") scaleBar(c, place, pixel_m.x);
+    const region = this.#draft ?? this.region;
+    if (region) outline(c, place, region);
   }
 
-  #paint(row: Row): void {
-    const { panel } = this;
-    const { schema, columns } = row.frame;
-    const [rows = 0, across = 0] = (schema.fields[panel.column]?.shape ?? []).map(Number);
-    const all = columns[panel.column] as Float32Array;
-    const size = rows * across;
-    if (!(size > 0) || all.length < (row.at + 1) * size) return;
-    const values = all.subarray(row.at * size, (row.at + 1) * size);
-    this.#limits = limits(values, panel.log ? "log" : panel.map === "diverging" ? "centred" : "linear");
-    this.#shape = [rows, across];
-    this.#own.width = across;
-    this.#own.height = rows;
-    const context = this.#own.getContext("2d")!;
-    const pixels = context.createImageData(across, rows);
-    if (this.#limits) {
-      paint(values, new Uint32Array(pixels.data.buffer), {
-        map: panel.map,
-        limits: this.#limits,
-        log: panel.log,
-      });
-    }
-    context.putImageData(pixels, 0, 0);
+  #take(row: Row, version: number): void {
+    const { panel, greys } = this;
+    const image = imageOf(row, panel.column);
+    if (!image) return;
+    // Of a mask 255 is what nobody knows.
+    const values = panel.sort === "mask" ? Float32Array.from(image, (v) => (v === 255 ? NaN : v)) : image;
+    const size = sizeOf(row, panel.column)!;
+    const within = greys ? (own: Limits | undefined) => greys.take(panel.id, own) : FIXED[panel.sort];
+    this.#limits = this.#picture.paint(values, size, panel, within);
     this.#painted = row;
-    const scale =
-      this.#limits &&
-      readableScale(panel.unit, Math.max(Math.abs(this.#limits.low), Math.abs(this.#limits.high)));
-    const show = (value: number | undefined) =>
-      value === undefined ? "" : readableNumber(value * scale!.factor, 3);
-    this.#text(".low", show(this.#limits?.low));
-    this.#text(".high", show(this.#limits?.high));
-    this.#text(".unit", `${scale?.unit ?? ""}${panel.log ? " log" : ""}`);
+    this.#version = greys ? greys.version : version;
+    if (greys) return;
+    const show = scaleOf(panel, this.#limits);
+    this.say(".low", show.low);
+    this.say(".high", show.high);
+    this.say(".unit", show.unit);
   }
 
-  #stretch(row: Row | undefined): void {
-    const canvas = this.renderRoot.querySelector<HTMLCanvasElement>("canvas")!;
-    const ratio = pixelRatio();
-    const width = Math.round(canvas.clientWidth * ratio);
-    const height = Math.round(canvas.clientHeight * ratio);
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const c = canvas.getContext("2d")!;
-    c.clearRect(0, 0, width, height);
-    const [rows, across] = this.#shape;
-    if (!row || rows === 0) return;
-    const { x: pixelX_m, y: pixelY_m } = this.#pixel_m(row);
-    // Pixels that are not square are drawn as they lie on the sample.
-    const aspect = (across * (pixelX_m || 1)) / (rows * (pixelY_m || pixelX_m || 1));
-    const wide = Math.min(width, height * aspect);
-    const [w, h] = [Math.round(wide), Math.round(wide / aspect)];
-    const [left, top] = [Math.round((width - w) / 2), Math.round((height - h) / 2)];
-    hatch(c, left, top, w, h, ratio);
-    c.imageSmoothingEnabled = false;
-    c.drawImage(this.#own, left, top, w, h);
-    if (pixelX_m > 0) scaleBar(c, { left, bottom: top + h, width: w, span_m: across * pixelX_m, ratio });
-  }
-
-  /** Size of a pixel on the sample, m, by the names in use; NaN where nobody says. */
-  #pixel_m({ frame: { schema } }: Row): { x: number; y: number } {
-    const { metadata } = schema;
-    const of = (axis: "x" | "y") =>
-      metres(metadata[`pixel_size_${axis}`] ?? metadata[`${axis}_pixel_size`] ?? metadata["pixel_size"]);
-    return { x: of("x"), y: of("y") };
-  }
-
-  #tell(): void {
-    const row = this.#shown;
-    if (!row) {
-      this.#text(".age", "");
-      return;
-    }
-    const { text, state } = whenOf(this.page, this.panel.stream, row.time);
-    const dropped = this.#feed?.dropped ?? 0;
-    const skipped = dropped > 0 && state === "fresh" && text.endsWith("ago") ? `, ${dropped} skipped` : "";
-    this.renderRoot.querySelector(".age")!.classList.toggle("late", state === "late" || state === "stale");
-    this.toggleAttribute("stale", state === "stale");
-    this.#text(".age", text + skipped);
+  protected override tell(): void {
+    super.tell();
+    const row = this.shown;
+    if (!row) return;
     const { low, high } = this.#limits ?? { low: NaN, high: NaN };
-    const unit = this.panel.unit;
-    this.renderRoot
-      .querySelector(".picture")!
-      .setAttribute(
-        "aria-label",
-        `${this.panel.title}, ${timeOfDay(row.time)}, from ${readableQuantity(low, unit)} to ${readableQuantity(high, unit)}`,
-      );
+    const { title, unit } = this.panel;
+    const which = valueAt(row, "slice");
+    this.say(".which", this.greys || Number.isNaN(which) ? "" : `z = ${which}`);
+    const said = `${title}, ${timeOfDay(row.time)}, from ${readableQuantity(low, unit)} to ${readableQuantity(high, unit)}`;
+    const label = [said, ...this.lines].join("; ");
+    const picture = this.renderRoot.querySelector(".picture")!;
+    if (picture.getAttribute("aria-label") !== label) picture.setAttribute("aria-label", label);
   }
 
-  #text(selector: string, text: string): void {
-    const place = this.renderRoot.querySelector<HTMLElement>(selector)!;
-    if (place.textContent !== text) place.textContent = text;
+  // Regions
+
+  get #size(): readonly [number, number] {
+    return [this.#picture.rows, this.#picture.columns];
+  }
+
+  /** Place of a pointer in pixels of the image. */
+  #point({ clientX, clientY }: PointerEvent): readonly [number, number] | undefined {
+    const place = this.#place;
+    if (!place) return undefined;
+    const box = this.renderRoot.querySelector(".picture")!.getBoundingClientRect();
+    const x = (((clientX - box.left) * place.ratio - place.left) / place.width) * place.columns - 0.5;
+    const y = (((clientY - box.top) * place.ratio - place.top) / place.height) * place.rows - 0.5;
+    return [x, y];
+  }
+
+  #down(event: PointerEvent): void {
+    const from = this.#point(event);
+    if (event.button !== 0 || !from || from.some((at, i) => at < -0.5 || at > this.#size[1 - i]! - 0.5))
+      return;
+    this.#drag = { from, page: [event.clientX, event.clientY], moved: false };
+    (event.currentTarget as Element).setPointerCapture(event.pointerId);
+  }
+
+  #move(event: PointerEvent): void {
+    const drag = this.#drag;
+    const to = this.#point(event);
+    if (!drag || !to) return;
+    drag.moved ||= Math.hypot(event.clientX - drag.page[0], event.clientY - drag.page[1]) >= CLICK_px;
+    if (!drag.moved) return;
+    this.shape = event.shiftKey ? "circle" : "rectangle";
+    this.#draft = regionBetween(this.shape, drag.from, to, this.#size);
+    this.invalidate();
+  }
+
+  #up(_event: PointerEvent): void {
+    const draft = this.#draft;
+    this.#cancel();
+    if (draft) this.#choose(draft);
+  }
+
+  #cancel(): void {
+    this.#drag = undefined;
+    this.#draft = undefined;
+    this.invalidate();
+  }
+
+  /** By key: the middle ninth, to be moved with the numbers below the trace. */
+  #toggleRegion(): void {
+    if (this.region) return this.#choose(undefined);
+    const [rows, columns] = this.#size;
+    if (rows === 0) return;
+    this.#choose(
+      regionBetween("rectangle", [columns / 3, rows / 3], [(2 * columns) / 3, (2 * rows) / 3], this.#size),
+    );
+  }
+
+  #choose(wanted: Region | undefined): void {
+    const region = wanted && onImage(wanted, this.#size);
+    const { page, panel } = this;
+    const { error, stream } = panel;
+    this.region = region;
+    if (!region) {
+      if (this.#trace) page.regions.remove(this.#trace);
+      this.#trace = undefined;
+      this.#errors?.close();
+      this.#errors = undefined;
+    } else {
+      if (error && error.stream !== stream)
+        this.#errors ??= new RowFeed({
+          client: page.client,
+          axis: page.axis,
+          stream: error.stream,
+          columns: [error.column],
+          onData: () => {},
+        });
+      if (!this.#trace) {
+        this.#trace = new RegionTrace(panel, region, this.#size, (other) => this.#choose(other));
+        page.regions.add(this.#trace);
+      }
+      this.#trace.region = region;
+      this.#measureKept();
+    }
+    this.invalidate();
+  }
+
+  #measure(row: Row): (RegionMean & { known: boolean }) | undefined {
+    const { region, panel } = this;
+    const values = region && imageOf(row, panel.column);
+    if (!region || !values) return undefined;
+    const { error, stream } = panel;
+    const errorRow = error && (error.stream === stream ? row : this.#errors?.shown(row.time));
+    const errors = errorRow && imageOf(errorRow, error!.column);
+    const fitting = errors?.length === values.length ? errors : undefined;
+    return {
+      ...regionMean(values, sizeOf(row, panel.column)!, region, fitting),
+      known: fitting !== undefined,
+    };
+  }
+
+  #measureNewest(): void {
+    const row = this.feed?.newest;
+    const mean = row && this.#measure(row);
+    if (mean) this.#trace?.take([{ time: row.time, ...mean }], false);
+  }
+
+  /** Of the images that are still here, so that a new region begins with some history. */
+  #measureKept(): void {
+    const means = (this.feed?.kept ?? []).flatMap((row) => {
+      const mean = this.#measure(row);
+      return mean ? [{ time: row.time, ...mean }] : [];
+    });
+    this.#trace?.take(means, true);
   }
 }
 
-/** The ground under an image: what was not measured shows as hatching. */
-function hatch(
-  c: CanvasRenderingContext2D,
-  left: number,
-  top: number,
-  width: number,
-  height: number,
-  ratio: number,
-): void {
-  c.save();
-  c.beginPath();
-  c.rect(left, top, width, height);
-  c.clip();
-  c.fillStyle = "#2b2f35";
-  c.fillRect(left, top, width, height);
-  c.strokeStyle = "#4a515b";
-  c.lineWidth = ratio;
-  c.beginPath();
-  for (let at = -height; at < width; at += 7 * ratio) {
-    c.moveTo(left + at, top + height);
-    c.lineTo(left + at + height, top);
-  }
-  c.stroke();
-  c.restore();
+/** Across the rotation axis: slices, and what is mapped onto them. */
+const liesLevel = ({ sort, state, upright }: ImagePanel): boolean =>
+  !upright && (state.includes("slice") || sort === "slice" || sort === "change" || sort === "first change");
+
+function imageOf(row: Row, column: string): ArrayLike<number> | undefined {
+  const size = sizeOf(row, column);
+  const all = row.frame.columns[column] as Float32Array | undefined;
+  if (!size || !all) return undefined;
+  const n = size[0] * size[1];
+  return all.length < (row.at + 1) * n ? undefined : all.subarray(row.at * n, (row.at + 1) * n);
 }
 
-interface Bar {
-  readonly left: number;
-  readonly bottom: number;
-  readonly width: number;
-  readonly span_m: number;
-  readonly ratio: number;
+/** The colours from low to high, and the values at both ends. */
+export function colourBar(map: ColourMap) {
+  const colours = [...table(map)]
+    .filter((_, i) => i % 15 === 0)
+    .map((c) => `rgb(${c & 255} ${(c >> 8) & 255} ${(c >> 16) & 255})`);
+  return html`<footer>
+    <span class="low"></span>
+    <span class="bar" style="background: linear-gradient(90deg, ${colours.join()})"></span>
+    <span class="high"></span><span class="unit quiet"></span>
+  </footer>`;
 }
 
-function scaleBar(c: CanvasRenderingContext2D, { left, bottom, width, span_m, ratio }: Bar): void {
-  const length_m = roundLength(span_m * 0.35);
-  const length = (length_m / span_m) * width;
-  const text = readableQuantity(length_m, "m", 1);
-  const [x, y] = [left + 9 * ratio, bottom - 9 * ratio];
-  c.font = `${11 * ratio}px Inter, 'Noto Sans', 'Liberation Sans', Arial, sans-serif`;
-  const wide = Math.max(length, c.measureText(text).width);
-  c.fillStyle = "#000a";
-  c.fillRect(x - 5 * ratio, y - 17 * ratio, wide + 10 * ratio, 22 * ratio);
-  c.fillStyle = "#fff";
-  c.fillRect(x, y - 2 * ratio, length, 3 * ratio);
-  c.fillText(text, x, y - 5 * ratio);
+/** Limits as they are written beside a colour bar. */
+export function scaleOf(
+  { unit, scale, sort }: Pick<ImagePanel, "unit" | "scale" | "sort">,
+  limits: Limits | undefined,
+): { low: string; high: string; unit: string } {
+  if (!limits) return { low: "", high: "", unit: "" };
+  const { low, high } = limits;
+  // Of the change in standard deviations the symbol is what is read.
+  if (sort === "change")
+    return { low: readableNumber(low, 3), high: `+${readableNumber(high, 3)}`, unit: "σ" };
+  const readable =
+    sort === "first change" && high >= 7200
+      ? { factor: 1 / 3600, unit: "h into the run" }
+      : sort === "first change"
+        ? { factor: 1, unit: "s into the run" }
+        : readableScale(unit, Math.max(Math.abs(low), Math.abs(high)));
+  return {
+    low: readableNumber(low * readable.factor, 3),
+    high: readableNumber(high * readable.factor, 3),
+    unit: `${readable.unit}${scale === "log" ? " log" : ""}`,
+  };
 }
 
 customElements.define("op-image", OpImage);

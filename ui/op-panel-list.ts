@@ -1,11 +1,10 @@
 /** What else can be shown: traces and images, to tick. */
 import { css, html, LitElement } from "lit";
-import type { ImagePanel, Panel } from "./panels.ts";
 import { parts } from "./theme.ts";
 
 export class OpPanelList extends LitElement {
   static override properties = { offered: { attribute: false }, chosen: { attribute: false } };
-  declare offered: readonly (Panel | ImagePanel)[];
+  declare offered: readonly { readonly id: string; readonly title: string }[];
   declare chosen: ReadonlySet<string>;
 
   static override styles = [

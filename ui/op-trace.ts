@@ -1,5 +1,6 @@
 /** One panel of traces on the shared time axis. The only element that knows uPlot. */
 import { css, html, LitElement, unsafeCSS, type PropertyValues } from "lit";
+import { AXIS_px } from "./axis-width.ts";
 import { pixelRatio } from "./device-pixels.ts";
 import uPlot from "uplot";
 import uplotStyle from "uplot/dist/uPlot.min.css?inline";
@@ -13,9 +14,6 @@ import { duration, timeLabels } from "./readable-times.ts";
 import { SteadyRange } from "./steady-range.ts";
 import { parts } from "./theme.ts";
 import { TraceFeed } from "./trace-feed.ts";
-
-/** Room for the numbers of an axis, px: the same in all panels, so that their times lie over one another. */
-export const AXIS_px = 58;
 
 type Side = "left" | "right";
 const SIDES: readonly Side[] = ["left", "right"];

@@ -5,6 +5,7 @@ import type { EventClock } from "./event-clock.ts";
 import type { StreamAges } from "./freshness.ts";
 import type { FrameLoop } from "./frame-loop.ts";
 import type { LatestValues } from "./latest-values.ts";
+import type { RegionList } from "./region-trace.ts";
 import type { TimeAxis } from "./time-axis.ts";
 
 export interface Page {
@@ -15,6 +16,8 @@ export interface Page {
   readonly ages: StreamAges;
   readonly alarms: AlarmLog;
   readonly latest: LatestValues;
+  /** Regions that were picked on images. */
+  readonly regions: RegionList;
   /** Five times a second, for texts and ages: eyes read no faster. Returns how to stop. */
   onTick(listener: () => void): () => void;
   /** After the log of alarms has changed. Returns how to stop. */

@@ -3,11 +3,14 @@
  * of nodes. So the same page serves any pipeline.
  */
 import type { StreamEntry } from "./client/types.ts";
-import type { ColourMap } from "./colour-maps.ts";
+import {
+  imagesOf, isTruth, tomographiesOf, withErrors, type ImagePanel, type TomographyPanel,
+} from "./image-panels.ts"; // prettier-ignore
 import type { Field } from "../runtime/wire/schema.ts";
 import {
-  HUES, isAttenuation, isCounted, isForce, isLength, isModulus, quantityOf, titleOf, type Quantity,
+  HUES, isForce, isLength, quantityOf, titleOf, type Quantity,
 } from "./quantities.ts"; // prettier-ignore
+import type { RowPanel } from "./row-view.ts";
 
 export interface Trace {
   readonly stream: string;
@@ -33,20 +36,7 @@ export interface Panel {
   readonly traces: readonly Trace[];
 }
 
-export interface ImagePanel {
-  readonly id: string;
-  readonly title: string;
-  readonly stream: string;
-  readonly column: string;
-  readonly unit: string;
-  readonly map: ColourMap;
-  readonly log: boolean;
-}
-
-export interface CurvePanel {
-  readonly id: string;
-  readonly title: string;
-  readonly stream: string;
+export interface CurvePanel extends RowPanel {
   readonly x: string;
   readonly y: string;
   readonly fit?: string;
@@ -65,6 +55,9 @@ export interface Choice {
   readonly more: readonly Panel[];
   /** Scores with their limit, of the streams that raise alarms. */
   readonly scores: readonly Panel[];
+  /** Planes through one sample that fill as it turns. */
+  readonly tomography: TomographyPanel | undefined;
+  readonly moreTomographies: readonly TomographyPanel[];
   readonly images: readonly ImagePanel[];
   readonly moreImages: readonly ImagePanel[];
   readonly curve: CurvePanel | undefined;
@@ -100,9 +93,6 @@ const EDGES: readonly [string, string][] = [
 
 /** How far single values lie from a median or mean of the same stream. */
 const SPREADS = ["mad", "sd", "std"];
-
-const isTruth = (entry: StreamEntry) =>
-  /(^|[._])truth$/.test(entry.stream) || entry.schema.metadata["truth"] === "true";
 
 function trace(stream: string, fields: Readonly<Record<string, Field>>, column: string): Trace {
   const field = fields[column]!;
@@ -188,9 +178,14 @@ export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
   const entries = [...catalogue.values()]
     .filter((entry) => !isHousekeeping(entry))
     .sort((a, b) => (a.stream < b.stream ? -1 : 1));
+  const found = withErrors(entries.flatMap(imagesOf), catalogue).sort((a, b) => b.worth - a.worth);
+  const tomographies = tomographiesOf(found, catalogue);
+  const [tomography] = tomographies;
+  const others = new Set(tomographies.flatMap(({ planes }) => planes.slice(1).map(({ stream }) => stream)));
   const candidates: Candidate[] = [];
   for (const entry of entries) {
-    if (isScore(entry)) continue;
+    // Planes of one scan say the same of it as the first.
+    if (isScore(entry) || others.has(entry.stream)) continue;
     const { fields } = entry.schema;
     Object.entries(fields).forEach(([column, field], place) => {
       if (field.kind !== "scalar" || isAccessory(column, fields)) return;
@@ -227,21 +222,24 @@ export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
     .map(({ trace: t }): Panel => ({ id: `${t.stream}/${t.column}`, title: t.title, traces: [t] }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 
-  const images = entries.flatMap(imagesOf).sort((a, b) => b.worth - a.worth);
+  const planes = new Set(tomographies.flatMap((one) => one.planes.map(({ id }) => id)));
+  const images = found.map(({ panel }) => panel).filter(({ id }) => !planes.has(id));
   const shownImages: ImagePanel[] = [];
-  for (const sort of ["slice", "topography", "modulus"]) {
-    const found = images.find((i) => i.sort === sort);
-    if (found) shownImages.push(found.panel);
+  for (const sort of [...(tomography ? [] : ["slice"]), "change", "topography", "modulus"]) {
+    const finest = images.find((image) => image.sort === sort);
+    if (finest) shownImages.push(finest);
   }
   // A pipeline of radiographs alone shows them rather than nothing.
-  if (shownImages.length === 0 && images[0]) shownImages.push(images[0].panel);
+  if (shownImages.length === 0 && !tomography && images[0]) shownImages.push(images[0]);
 
   return {
     panels: panels.length > 0 ? panels : more.slice(0, 3),
     more: panels.length > 0 ? more : more.slice(3),
     scores: entries.filter(isScore).map(scorePanel),
+    tomography,
+    moreTomographies: tomographies.slice(1),
     images: shownImages,
-    moreImages: images.map(({ panel }) => panel).filter((panel) => !shownImages.includes(panel)),
+    moreImages: images.filter((panel) => !shownImages.includes(panel)),
     curve: entries
       .flatMap(curveOf)
       .sort((a, b) => Number(b.fit !== undefined) - Number(a.fit !== undefined))
@@ -298,38 +296,6 @@ function scorePanel({ stream, schema: { fields } }: StreamEntry): Panel {
     title: `${titleOf("value", fields["value"]!)}: ${traces.map(({ title }) => title).join(", ")}`,
     traces,
   };
-}
-
-function imagesOf(entry: StreamEntry): { sort: string; worth: number; panel: ImagePanel }[] {
-  return Object.entries(entry.schema.fields).flatMap(([column, field]) => {
-    if (field.kind !== "image") return [];
-    const { unit } = field;
-    const sort = isAttenuation(unit)
-      ? "slice"
-      : isLength(unit)
-        ? "topography"
-        : isModulus(unit)
-          ? "modulus"
-          : "frame";
-    const port = field.long_name ?? entry.stream.split(".").at(-1)!;
-    const title = { slice: "slice", topography: "topography", modulus: "modulus map", frame: port }[sort]!;
-    const panel: ImagePanel = {
-      id: `${entry.stream}/${column}`,
-      title,
-      stream: entry.stream,
-      column,
-      unit,
-      map: sort === "topography" ? "cividis" : sort === "modulus" ? "viridis" : "grey",
-      log: sort === "modulus",
-    };
-    // Corrected before raw: what an operator made of an image comes later in the pipeline.
-    const points =
-      (entry.derived ? 2 : 0) -
-      (isCounted(unit) ? 1 : 0) -
-      (entry.provisional ? 1 : 0) -
-      (isTruth(entry) ? 100 : 0);
-    return points < -50 ? [] : [{ sort, worth: points, panel }];
-  });
 }
 
 function curveOf({ stream, schema: { fields } }: StreamEntry): CurvePanel[] {

@@ -20,7 +20,7 @@ export interface Row {
 const KEPT_bytes = 32 * 2 ** 20;
 
 export interface RowFeedOptions {
-  readonly client: Client;
+  readonly client: Pick<Client, "subscribe">;
   readonly axis: TimeAxis;
   readonly stream: string;
   readonly columns: readonly string[];
@@ -51,6 +51,11 @@ export class RowFeed {
 
   get newest(): Row | undefined {
     return this.#rows.at(-1);
+  }
+
+  /** What is kept, oldest first. */
+  get kept(): readonly Row[] {
+    return this.#rows;
   }
 
   /** The row to draw; `moment` is what the page shows, undefined while it is live. */
@@ -103,6 +108,12 @@ function lastRow(frame: RowsFrame): Row {
     return sum + (values?.byteLength ?? 0);
   }, 256);
   return { time: frame.time[at]!, frame, at, bytes };
+}
+
+/** Rows and columns of a row's image; undefined where there is none. */
+export function sizeOf({ frame }: Row, column: string): readonly [rows: number, columns: number] | undefined {
+  const [rows = 0, columns = 0] = (frame.schema.fields[column]?.shape ?? []).map(Number);
+  return rows * columns > 0 ? [rows, columns] : undefined;
 }
 
 /** The moment that images and curves show: the cursor's, else the end of a view that stands still, else none. */

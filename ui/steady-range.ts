@@ -16,7 +16,9 @@ export class SteadyRange {
     const lost = span < 0.5 * (this.high - this.low);
     if (this.#set && !outside && !lost) return;
     // A constant still gets a band to lie in, a thousandth of its size, so that noise in the last digit stays small.
-    const room = Math.max(span * 0.12, Math.abs(greatest + least) * 0.0005, Number.MIN_VALUE * 2 ** 60);
+    // Of zeros alone nobody knows a size.
+    const smallest = least === 0 && greatest === 0 ? 1 : Number.MIN_VALUE * 2 ** 60;
+    const room = Math.max(span * 0.12, Math.abs(greatest + least) * 0.0005, smallest);
     const [low, high] = [least - room, greatest + room];
     if (this.#set && !outside && high - low >= 0.8 * (this.high - this.low)) return;
     this.low = low;

@@ -1,5 +1,5 @@
 import {
-  code, defineOperator, label, list, REQUIRED, scalar, text, WiringError, type Field, type Fields, type Rows, type Schema,
+  code, defineOperator, label, list, scalar, text, WiringError, type Field, type Fields, type Rows, type Schema,
 } from "../../runtime/index.ts"; // prettier-ignore
 import { readShape, spansOf, type PixelSpans, type Shape } from "./pixel-spans.ts";
 import { checkVariance, varianceSource } from "./variance.ts";
@@ -16,19 +16,19 @@ import { checkVariance, varianceSource } from "./variance.ts";
  *
  * Both errors hold for noise that is independent from pixel to pixel; the spread also contains whatever structure the
  * region has, so it is an upper limit where the noise is white. The variance comes from a column `variance` beside the
- * images or from the port `variance`. Works on images of any unit.
+ * images or from the port `variance`. Works on images of any unit. Regions may be changed while it runs.
  */
 export const region = defineOperator({
   name: "image/region",
   doc: "Mean, standard deviation and standard error of regions of an image",
   input: { images: {}, "*": {} },
   output: (inputs, config) => {
-    const { field, regions } = planRegions(inputs.images as Fields, config);
+    const { field } = planRegions(inputs.images as Fields, config);
     checkVariance(inputs, "images", config.column);
     const number = (about: Partial<Field> = {}): Field => scalar(field.unit, about);
     return {
       regions: {
-        region: code({ codes: Object.fromEntries(regions.map(({ name }, i) => [i, name])), doc: "in the order of the option" }),
+        region: code({ doc: "place in the list of regions" }),
         name: label(),
         mean: number({ ...(field.quantity && { quantity: field.quantity }), uncertainty: "mean_se" }),
         mean_se: number({ doc: "for noise that is independent from pixel to pixel" }),
@@ -41,16 +41,19 @@ export const region = defineOperator({
     } as Record<string, Fields>;
   },
   config: {
-    regions: list<string>(REQUIRED, {
-      doc: '"x0,y0,x1,y1" or "circle x,y,r" in px, x the column, y the row downwards; "gas = 10,10,20,20" gives it a name',
+    regions: list<string>([], {
+      doc: '"x0,y0,x1,y1" or "circle x,y,r" in px, x the column, y the row downwards; "gas = 10,10,20,20" gives it a name; none until one is picked',
     }),
     column: text("data", { doc: "the images" }),
   },
+  live: ["regions"],
   start(config, { inputs }) {
     const { fields } = inputs.images;
-    const { field, regions } = planRegions(fields, config);
+    const { field, ...planned } = planRegions(fields, config);
     const [rows, cols] = field.shape as [number, number];
-    const spans = regions.map(({ shape }) => spansOf(rows, cols, [shape]));
+    const spansIn = (named: readonly Named[]): PixelSpans[] => named.map(({ shape }) => spansOf(rows, cols, [shape]));
+    let { regions } = planned;
+    let spans = spansIn(regions);
     const variances = varianceSource(inputs as Record<string, Schema>, "images", rows * cols);
     const size = rows * cols;
     const sliced = hasSlice(fields);
@@ -75,6 +78,10 @@ export const region = defineOperator({
         }
         variance?.close();
       },
+      act({ changes }) {
+        regions = planRegions(fields, { ...config, ...changes }).regions;
+        spans = spansIn(regions);
+      },
       save: () => variances?.save() ?? [],
       load: (held: [number, Float32Array][]) => variances?.load(held),
     };
@@ -97,7 +104,6 @@ function planRegions(fields: Fields, { regions, column }: { regions: readonly st
     const images = Object.keys(fields).filter((name) => fields[name]!.kind === "image");
     throw new WiringError(`column: ${column} is not a column of images; there is ${images.join(", ") || "none"}`);
   }
-  if (regions.length === 0) throw new WiringError("regions: name at least one");
   const [rows, cols] = field.shape ?? [];
   const named = regions.map((written, i): Named => {
     const [, name, place] = /^\s*(?:([\w-]+)\s*=)?(.*)$/s.exec(String(written))!;

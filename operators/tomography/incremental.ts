@@ -10,7 +10,7 @@ import { RAMP_WINDOWS } from "./ramp-filter.ts";
 import { SliceEngine, type NewView } from "./slice-engine.ts";
 import { KERNELS } from "./slice-kernel.ts";
 import {
-  axisOf, engineOptions, FEW_ROWS, MOST_VIEWS, mostViews, pixels, radiusOf, setup, sliceCount, spanOf, written,
+  axisOf, engineOptions, MOST_VIEWS, mostViews, pixels, radiusOf, setup, sliceCount, spanOf, written,
 } from "./slice-setup.ts"; // prettier-ignore
 import { tiledKernel } from "./tiled-kernel.ts";
 import { runsWasm } from "./wasm/slice-kernel.ts";
@@ -28,7 +28,7 @@ const STATE = {
   radius: scalar("{px}", { doc: "within it every view counts; beyond, the picture is incomplete" }),
   filled: scalar("{px}", { doc: "samples of all its views that were interpolated, dead or opaque" }),
   left_out: scalar("{frame}", { doc: "views that could not be used, since the start" }),
-  rebuild: code({ codes: { 0: "none", 1: "pending" }, doc: "pending: a change was asked for, this is the picture from before" }),
+  rebuild: code({ codes: { 0: "none", 1: "pending", 2: "mixed" }, doc: "pending: a change was asked for, this is the picture from before; mixed: older views came through another filter" }),
 }; // prettier-ignore
 const SLICE = { slice: code({ doc: "row of the detector" }), ...STATE };
 
@@ -55,7 +55,9 @@ interface Results {
 }
 type Faults = { fault(time: bigint, what: string): void };
 
-/** Detector columns of which a view is judged as a whole. */
+/** Rows whose dead samples are said one by one. */
+const MOST_ROWS_SAID = 16;
+/** Detector rows of which a view is judged as a whole. */
 const PROBES = 16;
 
 /**
@@ -89,8 +91,8 @@ const PROBES = 16;
  * oldest leaves.
  *
  * `axis`, `filter` and `window` may be changed while it runs: the picture from before stands, with `rebuild` pending,
- * while the new one is made from the views that are kept. (Of planes that see more than 16 detector rows, views that
- * are there keep the filter that they came through.)
+ * while the new one is made from the views that are kept. (Where these are more than 512 MB, those that are there keep
+ * the filter that they came through: `rebuild` says mixed.)
  *
  * Filter and back-projection run in WebAssembly SIMD, in single precision and with positions of 26 bits after the
  * point: 120 dB from the same in double precision. `kernel: typescript` runs them in plain TypeScript instead. The
@@ -209,7 +211,7 @@ export const incremental = defineOperator({
         time, views, window: written(span), coverage: coverage_deg, largest_gap: largestGap_deg,
         rotation_angle: rest.newest_deg, oldest_age: seconds - oldest_seconds,
         axis, filter: RAMP_WINDOWS.indexOf(filter), radius: radiusOf(axis, cols, beam), filled,
-        left_out: rest.leftOut, rebuild: engine.pending ? 1 : 0,
+        left_out: rest.leftOut, rebuild: engine.pending ? 1 : engine.mixed ? 2 : 0,
       }; // prettier-ignore
       planes.forEach((plane, k) => {
         const picture = engine.picture(k);
@@ -226,7 +228,7 @@ export const incremental = defineOperator({
       const held = engine.filter(reading.map(({ view }) => view), p.slice(0, reading.length));
       reading.forEach(({ time, view, filled }, i) => {
         for (const { row, count } of filled) {
-          if (rest.said.length > FEW_ROWS || rest.said.includes(`row ${row}`)) continue;
+          if (rest.said.length > MOST_ROWS_SAID || rest.said.includes(`row ${row}`)) continue;
           rest.said.push(`row ${row}`);
           out.fault(time, `row ${row}: ${count} of ${cols} samples are dead or opaque (transmission NaN or not above 0); ` +
             `${count < cols ? "they are interpolated" : "the row is taken from the view before"} from here on, and counted in the column filled`);

@@ -97,6 +97,7 @@ export class SliceEngine {
     this.#options = options;
     this.#window = new ViewWindow(options);
     const { axis, filter, span } = options;
+    options.kernel.setWindow(filter);
     this.#rest = { axis, filter, filters: 0, span, since: 0, making: "none", frozen: undefined, previous_s: undefined };
   } // prettier-ignore
 
@@ -111,7 +112,12 @@ export class SliceEngine {
 
   /** True while images are made that a change was asked for. */
   get pending(): boolean {
-    return this.#rest.making === "changed" || this.#window.views.some(({ filter }) => filter !== this.#rest.filters); // prettier-ignore
+    return this.#rest.making === "changed";
+  }
+
+  /** True while views are kept that came through another filter. */
+  get mixed(): boolean {
+    return this.views.some(({ filter }) => filter !== this.#rest.filters);
   }
 
   /** Filters the line integrals of new views, (detector row, col) each; `take` them in the same order. */

@@ -13,8 +13,8 @@ import { viewsThatFit, wasmMemory } from "./wasm/slice-kernel.ts";
 
 /** Views that are kept where `max_views` is not set, if the memory allows. */
 export const MOST_VIEWS = 4096;
-/** Above so many detector rows line integrals are not kept beside the filtered rows. */
-export const FEW_ROWS = 16;
+/** Line integrals are kept beside the filtered rows where those of all views take no more than this. */
+const KEPT_BYTES = 512 << 20;
 
 export interface Config {
   readonly slices: readonly (string | number)[];
@@ -91,7 +91,7 @@ type Made = Pick<EngineOptions, "kernel" | "cols" | "axis" | "span"> & {
 export function engineOptions(config: Config, { kernel, cols, axis, span, beam, rows, most }: Made): EngineOptions {
   return {
     kernel, cols, axis, span, filter: config.filter, parallel: !beam.fan, circle_deg: beam.circle_deg,
-    keepLineIntegrals: rows.length <= FEW_ROWS, forgetting: config.forgetting, rebuildRate_Hz: config.rebuild_rate,
+    keepLineIntegrals: 4 * cols * rows.length * most <= KEPT_BYTES, forgetting: config.forgetting, rebuildRate_Hz: config.rebuild_rate,
     maxGap_deg: config.max_gap, maxViews: most,
   };
 } // prettier-ignore

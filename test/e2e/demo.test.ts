@@ -105,8 +105,8 @@ test("the page shows what was recorded, says that it is simulated, and raises th
   expectShown(await number(page, "current").innerText(), exported("current_ampere"));
   expectShown(await number(page, "modulus").innerText(), await last("rolling.rolling", "median"));
 
-  await expect.poll(() => colours(page, "op-image")).toBeGreaterThan(8);
-  expect(await textOf(page, "op-image")).toMatch(/^slice/);
+  await expect.poll(() => colours(page, "op-tomography")).toBeGreaterThan(8);
+  expect(await textOf(page, "op-tomography")).toMatch(/covered/);
   await expect.poll(() => colours(page, "op-trace")).toBeGreaterThan(8);
 
   const strip = await page.locator("op-alarm-strip .strip").innerText();

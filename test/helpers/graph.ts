@@ -14,6 +14,7 @@ export interface TestPipeline {
       from: string | Record<string, string>;
       with?: Record<string, unknown>;
       place?: string;
+      record?: boolean;
     }
   >;
   alarms?: PipelineSpec["alarms"];

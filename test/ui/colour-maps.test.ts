@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { colourAt, limits, paint, shareOf, type ColourMap } from "../../ui/colour-maps.ts";
+import { colourAt, limits, paint, shareOf, table, type ColourMap } from "../../ui/colour-maps.ts";
 
 test("maps run from their first colour to their last", () => {
   expect(colourAt("viridis", 0)).toEqual([0x44, 0x01, 0x54]);
@@ -47,4 +47,18 @@ test("what is not measured stays transparent, and everything else is opaque", ()
 test("on a logarithmic scale equal ratios are equal steps, and what has no logarithm is missing", () => {
   expect(shareOf(10, { low: 1, high: 100 }, true)).toBeCloseTo(0.5, 12);
   expect(shareOf(-1, { low: 1, high: 100 }, true)).toBeNaN();
+});
+
+test("painting takes the colour of each value's share, whatever the way", () => {
+  const limits = { low: -1.5, high: 2.25 };
+  const values = Float32Array.from({ length: 4096 }, (_, i) => (i % 97 === 0 ? [NaN, Infinity, -Infinity][i % 3]! : (i - 2048) / 700)); // prettier-ignore
+  const pixels = new Uint32Array(values.length).fill(7);
+  paint(values, pixels, { map: "grey", limits, log: false });
+  const colours = table("grey");
+  values.forEach((value, i) => {
+    const share = shareOf(value, limits, false);
+    expect(pixels[i]).toBe(
+      Number.isNaN(value) ? 0 : colours[Math.round(Math.min(1, Math.max(0, share)) * 255)],
+    );
+  });
 });

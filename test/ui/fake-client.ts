@@ -2,7 +2,9 @@
  * A stand-in for the client library: a made-up cell whose every value is a formula of time, so that any span can
  * be asked for and two runs are alike. Time moves by `advance` alone.
  */
+import type { ChangeableNode } from "../../runtime/wire/protocol.ts";
 import type {
+  Answer,
   Client,
   Connection,
   Frame,
@@ -13,19 +15,23 @@ import type {
   Subscription,
 } from "../../ui/client/types.ts";
 import { code, curve, image, scalar, type Fields, type Schema } from "../../runtime/wire/schema.ts";
+import { tomographyStreams } from "./fake-tomography.ts";
 
 export const START: Ms = Date.UTC(2026, 10, 22, 10, 15, 0);
 const MINUTE = 60_000;
 /** Half a cycle. */
 const HALF: Ms = 50 * MINUTE;
 
-interface Made {
+export interface Made {
   readonly stream: string;
   readonly interval: Ms;
   readonly schema: Schema;
   readonly derived: boolean;
   readonly value: (column: string, time: Ms) => number;
-  readonly rows?: (column: string, time: Ms) => Float32Array | Float64Array;
+  readonly rows?: (column: string, time: Ms, slice?: number) => Float32Array | Float64Array;
+  readonly text?: (column: string, time: Ms) => string;
+  /** Of a stream with several rows of one time: the slice of each. */
+  readonly slices?: readonly number[];
   /** No rows from … to. */
   readonly silent?: readonly [Ms, Ms];
 }
@@ -207,6 +213,8 @@ export interface FakeOptions {
   readonly history?: Ms;
   /** When gas begins; default never. */
   readonly onset?: Ms;
+  /** A scan that turns beside the cell. */
+  readonly tomography?: boolean;
   /** Streams that there are; default all. */
   readonly only?: readonly string[];
 }
@@ -228,10 +236,22 @@ export class FakeClient implements Client {
   readonly #open = new Set<Open>();
   readonly #listeners = new Set<() => void>();
 
-  constructor({ history = 200 * MINUTE, onset = Infinity, only }: FakeOptions = {}) {
+  constructor({ history = 200 * MINUTE, onset = Infinity, tomography = false, only }: FakeOptions = {}) {
     this.now = START + history;
-    this.#made = streams(onset).filter(({ stream }) => !only || only.includes(stream));
+    this.#made = [...streams(onset), ...(tomography ? tomographyStreams(START) : [])].filter(
+      ({ stream }) => !only || only.includes(stream),
+    );
     this.#list();
+  }
+
+  nodes: readonly ChangeableNode[] = [];
+  /** What was asked to be changed, for tests; answered by what `answer` makes of it. */
+  readonly acts: { readonly node: string; readonly changes: Readonly<Record<string, unknown>> }[] = [];
+  answer: (changes: Readonly<Record<string, unknown>>) => Answer = () => ({ time: this.now });
+
+  act(node: string, changes: Readonly<Record<string, unknown>>): Promise<Answer> {
+    this.acts.push({ node, changes });
+    return Promise.resolve(this.answer(changes));
   }
 
   onChange(listener: () => void): () => void {
@@ -363,26 +383,33 @@ export class FakeClient implements Client {
     const { request } = open;
     if (!first && request.to !== "live") return;
     const [from, to] = this.#span(request);
-    const last = Math.floor((to - START) / made.interval);
-    const begin = request.lossless
-      ? first
-        ? Math.ceil((from - START) / made.interval)
-        : open.row + 1
-      : last;
+    const slices = made.slices ?? [undefined];
+    // `to` itself is left out of what has an end.
+    const end = request.to === "live" ? to : to - 1e-6;
+    const last = Math.floor((end - START) / made.interval);
+    const earliest = Math.ceil((from - START) / made.interval);
+    const begin = request.lossless ? (first ? earliest : open.row + 1) : last;
     if (last < begin || (!first && last <= open.row)) return;
     open.row = last;
-    const time = Float64Array.from(
-      { length: last - begin + 1 },
-      (_, i) => START + (begin + i) * made.interval,
+    const rows = Array.from({ length: last - begin + 1 }, (_, i) => begin + i).flatMap((tick) =>
+      slices.map((slice) => ({ time: START + tick * made.interval, slice })),
     );
+    const sent = request.lossless ? rows : rows.slice(-1);
+    const time = Float64Array.from(sent, (row) => row.time);
     const columns: Record<string, unknown> = {};
     for (const name of request.columns ?? Object.keys(made.schema.fields)) {
       const field = made.schema.fields[name]!;
-      if (field.kind === "image") columns[name] = made.rows!(name, time.at(-1)!);
-      else if (field.kind === "curve") {
+      if (field.kind === "image") {
+        const images = sent.map((row) => made.rows!(name, row.time, row.slice));
+        const all = new Float32Array(images.reduce((n, one) => n + one.length, 0));
+        images.forEach((one, i) => all.set(one, i * one.length));
+        columns[name] = all;
+      } else if (field.kind === "curve") {
         const values = made.rows!(name, time.at(-1)!);
         columns[name] = { values, offsets: Int32Array.of(0, values.length) };
-      } else columns[name] = time.map((t) => made.value(name, t));
+      } else if (field.kind === "label") columns[name] = sent.map((row) => made.text!(name, row.time));
+      else if (name === "slice") columns[name] = Int32Array.from(sent, (row) => row.slice!);
+      else columns[name] = time.map((t) => made.value(name, t));
     }
     open.receive({ kind: "rows", epoch: 0, row: begin, time, schema: made.schema, columns, dropped: 0 });
   }

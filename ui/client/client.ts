@@ -1,8 +1,18 @@
 /**
  * The page's side of the client: it sends wishes to the worker and hands frames to who asked for them.
  */
+import type { ChangeableNode } from "../../runtime/wire/protocol.ts";
 import type { ToPage, ToWorker } from "./messages.ts";
-import type { Client, Connection, Frame, Request, StreamEntry, StreamHealth, Subscription } from "./types.ts";
+import type {
+  Answer,
+  Client,
+  Connection,
+  Frame,
+  Request,
+  StreamEntry,
+  StreamHealth,
+  Subscription,
+} from "./types.ts";
 
 export interface ConnectOptions {
   /** What the server wants to know; empty where it listens on loopback. */
@@ -27,6 +37,8 @@ export function connect(url: string, { token = "", port = ownWorker() }: Connect
   let connection: Connection = { state: "connecting", attempt: 1 };
   let health: readonly StreamHealth[] = [];
   let manifest: Readonly<Record<string, unknown>> = {};
+  let nodes: readonly ChangeableNode[] = [];
+  const answers = new Map<number, (answer: Answer) => void>();
   let lastId = 0;
 
   const hear = (message: ToPage): void => {
@@ -45,6 +57,13 @@ export function connect(url: string, { token = "", port = ownWorker() }: Connect
         if (message.complete) catalogue.clear();
         for (const entry of message.streams) catalogue.set(entry.stream, entry);
         break;
+      case "nodes":
+        nodes = message.nodes;
+        break;
+      case "answer":
+        answers.get(message.id)?.(message.answer);
+        answers.delete(message.id);
+        return;
       case "health":
         health = message.health;
         for (const { stream, ...position } of message.positions) {
@@ -71,6 +90,14 @@ export function connect(url: string, { token = "", port = ownWorker() }: Connect
     },
     get manifest() {
       return manifest;
+    },
+    get nodes() {
+      return nodes;
+    },
+    act(node, changes) {
+      const id = ++lastId;
+      port.postMessage({ say: "act", id, node, changes });
+      return new Promise((resolve) => answers.set(id, resolve));
     },
     onChange(listener) {
       listeners.add(listener);

@@ -1,5 +1,6 @@
 /** What the page and its worker say to each other. */
-import type { Connection, Frame, Request, StreamEntry, StreamHealth } from "./types.ts";
+import type { ChangeableNode } from "../../runtime/wire/protocol.ts";
+import type { Answer, Connection, Frame, Request, StreamEntry, StreamHealth } from "./types.ts";
 
 export type ToWorker =
   | { readonly say: "connect"; readonly url: string; readonly token: string }
@@ -7,6 +8,12 @@ export type ToWorker =
   | { readonly say: "unsubscribe"; readonly id: number }
   /** A frame has been taken: the next may come. */
   | { readonly say: "received"; readonly id: number }
+  | {
+      readonly say: "act";
+      readonly id: number;
+      readonly node: string;
+      readonly changes: Readonly<Record<string, unknown>>;
+    }
   | { readonly say: "close" };
 
 export type ToPage =
@@ -18,6 +25,8 @@ export type ToPage =
       readonly health: readonly StreamHealth[];
       readonly positions: readonly PositionOf[];
     }
+  | { readonly say: "nodes"; readonly nodes: readonly ChangeableNode[] }
+  | { readonly say: "answer"; readonly id: number; readonly answer: Answer }
   | { readonly say: "frame"; readonly id: number; readonly frame: Frame };
 
 export type PositionOf = Pick<

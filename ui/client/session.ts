@@ -4,12 +4,12 @@
  */
 import {
   bodyOf, CLOSE, decodeHeader, KIND, pack, PROTOCOL_VERSION, SUB_PROTOCOL, unpack,
-  type Catalogue, type ClientMessage, type Health, type Welcome, type WireError,
+  type ActedMessage, type Catalogue, type ClientMessage, type Health, type Nodes, type Welcome, type WireError,
 } from "../../runtime/wire/protocol.ts"; // prettier-ignore
-import { positionIn, streamEntry } from "./decode.ts";
+import { positionIn, streamEntry, toMs } from "./decode.ts";
 import { Feed } from "./feed.ts";
 import type { Post, ToWorker } from "./messages.ts";
-import type { Connection } from "./types.ts";
+import type { Answer, Connection } from "./types.ts";
 
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 5_000;
@@ -29,6 +29,8 @@ export class Session {
   /** By the number on the wire: a new one each time, so that what is still on its way for an old one goes nowhere. */
   readonly #asked = new Map<number, Feed>();
   #lastAsked = 0;
+  /** Changes that wait for their answer. */
+  readonly #acts = new Set<number>();
   #socket: WebSocket | undefined;
   #url = "";
   #token = "";
@@ -78,11 +80,23 @@ export class Session {
         if (feed) this.#unsubscribe(feed);
         return;
       }
+      case "act": {
+        const { id, node, changes } = message;
+        if (!this.#welcome)
+          return this.#answer(id, { refused: "there is no connection; nothing was changed" });
+        this.#acts.add(id);
+        return this.#send({ verb: "act", id, node, changes });
+      }
       case "received":
         return this.#feeds.get(message.id)?.received();
       case "close":
         return this.#close();
     }
+  }
+
+  #answer(id: number, answer: Answer): void {
+    this.#acts.delete(id);
+    this.#post({ say: "answer", id, answer }, []);
   }
 
   #close(): void {
@@ -147,6 +161,8 @@ export class Session {
   #lost(code: number, reason: string): void {
     this.#socket = undefined;
     this.#pings.clear();
+    for (const id of [...this.#acts])
+      this.#answer(id, { refused: "the connection broke before an answer came; look whether it was done" });
     if (this.#closed) return;
     const why = this.#error || reason || (this.#everOpen ? "the connection broke" : "there is no answer");
     if (code === CLOSE.refused || code === CLOSE.protocol) {
@@ -209,6 +225,12 @@ export class Session {
         if (sent === undefined) return;
         this.#latency_ms = (performance.now() - sent) / 2;
         return this.#sayOpen();
+      }
+      case KIND.nodes:
+        return this.#post({ say: "nodes", nodes: (unpack(body) as Nodes).nodes }, []);
+      case KIND.acted: {
+        const { id, time, refused } = unpack(body) as ActedMessage;
+        return this.#answer(id, refused === undefined ? { time: toMs(time) } : { refused });
       }
       case KIND.error:
         this.#error = (unpack(body) as WireError).what;

@@ -2,7 +2,7 @@
  * What the elements know of the server: a client that lives in the page, while the WebSocket, the decoding and
  * the decimation live in a web worker. Usable without the elements.
  */
-import type { StreamHealth } from "../../runtime/wire/protocol.ts";
+import type { ChangeableNode, StreamHealth } from "../../runtime/wire/protocol.ts";
 import type { Schema } from "../../runtime/wire/schema.ts";
 
 /** One line of the health table: what the server counts for each stream. */
@@ -82,13 +82,20 @@ export interface Subscription {
   close(): void;
 }
 
+/** From when on a change holds, or why it was not made. */
+export type Answer = { readonly time: Ms } | { readonly refused: string };
+
 export interface Client {
   readonly connection: Connection;
   readonly catalogue: ReadonlyMap<string, StreamEntry>;
   readonly health: readonly StreamHealth[];
   /** The run's manifest: name, experiment, origin, directory. */
   readonly manifest: Readonly<Record<string, unknown>>;
-  /** Calls back on each change of connection, catalogue, health or manifest; returns how to stop. */
+  /** Nodes with options that may be changed while the run goes on, and how they are set now. */
+  readonly nodes: readonly ChangeableNode[];
+  /** Sets options of a node, values as in a pipeline file (null: what stands there); resolves with what came of it. */
+  act(node: string, changes: Readonly<Record<string, unknown>>): Promise<Answer>;
+  /** Calls back on each change of connection, catalogue, health, nodes or manifest; returns how to stop. */
   onChange(listener: () => void): () => void;
   /** One may subscribe to a name before it exists. */
   subscribe(request: Request, receive: (frame: Frame) => void): Subscription;

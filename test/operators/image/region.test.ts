@@ -11,6 +11,7 @@ const shape = { shape: [ROWS, COLS] };
 function measured(pictures: readonly Float32Array[], regions: readonly string[], { columns = {}, variance, options = {}, ...how }: {
   columns?: Record<string, unknown>; variance?: { time: BigInt64Array; data: Float32Array; slice?: Int32Array };
   options?: Record<string, unknown>; rows?: number; reloadAfter?: number[];
+  actions?: { at: bigint; changes: Record<string, unknown> }[];
 } = {}) {
   const data = new Float32Array(pictures.length * ROWS * COLS);
   pictures.forEach((p, i) => data.set(p, i * ROWS * COLS));
@@ -150,6 +151,16 @@ test("wrong options stop the start and say what is allowed", () => {
   expect(run(["3,3,3,4"])).toThrow(/is empty/);
   expect(run(["a"])).toThrow(/wanted "x0,y0,x1,y1" or "circle x,y,r" in px/);
   expect(run(["a=0,0,1,1", "a=1,1,2,2"])).toThrow(/two are called a/);
-  expect(run([])).toThrow(/name at least one/);
+  expect(run([])().regions.time.length).toBe(0);
   expect(run(["0,0,1,1"], { column: "height" })).toThrow(/column: height is not a column of images; there is data/); // prettier-ignore
+});
+
+test("a region that is picked while it runs is measured from the next picture on", () => {
+  const actions = [{ at: SECOND, changes: { regions: ["spot = 0,0,2,2"] } }, { at: 2n * SECOND, changes: { regions: ["0,0,13,2"] } }]; // prettier-ignore
+  const { regions, faults } = measured([ramp, ramp, ramp], [], { actions });
+  expect([...regions.name]).toEqual(["spot", "spot"]);
+  expect([...regions.time]).toEqual([SECOND, 2n * SECOND]);
+  expect(faults.map(({ what }: { what: string }) => what)).toEqual([
+    expect.stringMatching(/reaches beyond the image/),
+  ]);
 });

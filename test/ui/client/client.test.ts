@@ -274,3 +274,27 @@ test("a page that takes nothing holds a bounded queue, and gets every row and th
   expect(taken).toEqual(Array.from({ length: N }, (_, i) => i));
   expect(newest[1]).toMatchObject({ row: 3, dropped: 2 });
 });
+
+test("a change is made at the server, which says from when it holds or why not; a lost connection answers too", async () => {
+  const run = new FakeRun();
+  const done: unknown[] = [];
+  const refuse = run.act.bind(run);
+  Object.assign(run, {
+    act(node: string, changes: Readonly<Record<string, unknown>>) {
+      if (node !== "slices") return refuse(node);
+      done.push(changes);
+      return { time: BigInt(START_ms) * 1_000_000n, node, changes, by: "" };
+    },
+    changeable: () => [{ node: "slices", use: "tomography/incremental", options: [] }],
+  });
+  const server = await serve(run);
+  const client = open(server.url);
+  expect(await client.act("slices", { filter: "hann" })).toEqual({
+    refused: "there is no connection; nothing was changed",
+  });
+  await until(client, () => client.nodes.length > 0);
+  expect(client.nodes[0]!.node).toBe("slices");
+  expect(await client.act("slices", { filter: "hann", axis: null })).toEqual({ time: START_ms });
+  expect(done).toEqual([{ filter: "hann", axis: null }]);
+  expect(await client.act("nobody", {})).toEqual({ refused: expect.stringContaining("nobody") });
+});

@@ -13,8 +13,14 @@ declare global {
   }
 }
 
-const onset = new URLSearchParams(location.search).get("onset_min");
-const fake = new FakeClient(onset === null ? {} : { onset: START + Number(onset) * 60_000 });
+const asked = new URLSearchParams(location.search);
+const onset = asked.get("onset_min");
+const history = asked.get("history_min");
+const fake = new FakeClient({
+  ...(onset !== null && { onset: START + Number(onset) * 60_000 }),
+  ...(history !== null && { history: Number(history) * 60_000 }),
+  tomography: asked.has("tomography"),
+});
 const app = document.createElement("op-app");
 app.client = fake;
 app.addEventListener("painted", ({ detail }) => void (window.painted = detail.time));

@@ -1,0 +1,2 @@
+/** Room for the numbers of an axis, px: the same in all panels, so that their times lie over one another. */
+export const AXIS_px = 58;
