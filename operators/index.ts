@@ -25,9 +25,13 @@ export { cusum } from "./onset/cusum.ts";
 // tomography
 export { angles } from "./tomography/angles.ts";
 export { axis } from "./tomography/axis.ts";
+export { change } from "./tomography/change.ts";
 export { flatField } from "./tomography/flat-field.ts";
 export { incremental } from "./tomography/incremental.ts";
+export { motion } from "./tomography/motion.ts";
 export { phase } from "./tomography/phase.ts";
+export { refine } from "./tomography/refine.ts";
 export { sinogram } from "./tomography/sinogram.ts";
 export { stripes } from "./tomography/stripes.ts";
+export { variance } from "./tomography/variance.ts";
 export { zingers } from "./tomography/zingers.ts";

@@ -116,7 +116,7 @@ export interface OperatorDefinition<
    * `{ list: "slices" }`: the entries of this option are dealt out in their order, in equal parts; each instance has
    * its part for the whole list and gets all rows. What comes out is put in order of time, then of the list, and
    * what all of them report alike is one fault. So the bits are those of one instance, where that treats the entries
-   * independently, gives out rows of one time in the order of the list, and schemas do not depend on the list.
+   * independently, gives out one row for each entry in the order of the list, and schemas do not depend on the list.
    */
   readonly key?: "row" | ListKey<C>;
   /** Options that people may change while it runs: see `act`. Neither schemas nor metadata of outputs may tell their values. */

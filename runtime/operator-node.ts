@@ -7,6 +7,7 @@ import type { Columns } from "./columns.ts";
 import type { Fault } from "./define.ts";
 import { misfits, outputSchemas, wantedBy, type Running, type StepResult } from "./instance.ts";
 import { Port } from "./port.ts";
+import { inOrder } from "./shards.ts";
 import type { Stream } from "./stream.ts";
 import type { Schema } from "./wire/schema.ts";
 import type { PlannedOperator } from "./wiring.ts";
@@ -184,6 +185,8 @@ export class OperatorNode {
       // Of a port that has ended all rows are here; its queue still orders the others.
       if (port.watermark < upTo) upTo = port.watermark;
     }
+    // Beyond its time: then every input that begins an epoch at that time has said so, and they begin as one.
+    const renews = renewal !== undefined && renewal < upTo;
     if (renewal !== undefined && renewal < upTo) upTo = renewal;
     // Options change before the first row at their time or after it, and before an epoch that begins then.
     const [change] = this.#changes;
@@ -206,7 +209,7 @@ export class OperatorNode {
       this.#finish();
       return false;
     }
-    if (renewal !== undefined && renewal <= upTo) {
+    if (renews) {
       if (this.#flying > 0) return false;
       this.#upTo = upTo;
       // What is changed from now on, the new instance hears, in a replay too.
@@ -346,7 +349,8 @@ export class OperatorNode {
 
   #emit({ rows, faults, watermark }: StepResult): void {
     if (this.#state === "parked") return;
-    for (const fault of faults) this.#options.faults.add(fault);
+    const dealtOut = typeof this.planned.definition.key === "object";
+    for (const fault of dealtOut ? inOrder(faults) : faults) this.#options.faults.add(fault);
     for (const [name, stream] of this.#options.outputs) {
       const columns = rows[name];
       if (columns) stream.append(columns, watermark === END_OF_TIME ? stream.watermark : watermark);

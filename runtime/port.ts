@@ -54,7 +54,11 @@ export class Port {
   }
 
   get full(): boolean {
-    return this.#bytes >= this.credit || this.#spilledFrom !== undefined;
+    return !this.#room || this.#spilledFrom !== undefined;
+  }
+  /** However much is queued: rows that all wait for a promise (the last of a time) need the batch that makes it. */
+  get #room(): boolean {
+    return this.#bytes < this.credit || !this.has(this.#watermark);
   }
   get depthBytes(): number {
     return this.#bytes;
@@ -87,7 +91,7 @@ export class Port {
   #offer(batch: Batch): void {
     if (this.#spilledFrom) return;
     const length = batch.columns.time.length;
-    if (length > 0 && this.#bytes >= this.credit) {
+    if (length > 0 && !this.#room) {
       if (this.stream.store) {
         this.#spilledFrom = { epoch: batch.epoch, row: batch.row };
         this.spills++;
@@ -147,15 +151,15 @@ export class Port {
     const from = this.#taken;
     if (time[from]! >= upTo) return undefined;
     const to = firstAtOrAfter(time, upTo);
+    const wasFull = this.full;
     const columns = slice(head.columns, head.schema.fields, from, to);
     if (to === time.length) {
-      const wasFull = this.#bytes >= this.credit;
       this.#queue.shift();
       this.#taken = 0;
       this.#bytes -= head.bytes;
-      if (this.#spilledFrom) void this.#catchUp();
-      else if (wasFull && this.#bytes < this.credit) this.#options.relieved();
     } else this.#taken = to;
+    if (this.#spilledFrom) void this.#catchUp();
+    else if (wasFull && !this.full) this.#options.relieved();
     return columns;
   }
 
@@ -170,10 +174,10 @@ export class Port {
   }
 
   async #catchUp(): Promise<void> {
-    if (this.#catchingUp || this.#bytes > this.credit / 2) return;
+    if (this.#catchingUp || (this.#bytes > this.credit / 2 && this.has(this.#watermark))) return;
     this.#catchingUp = true;
     try {
-      while (this.#spilledFrom && this.#bytes < this.credit) {
+      while (this.#spilledFrom && this.#room) {
         const at: { epoch: number; row: number } = this.#spilledFrom;
         let advanced = false;
         for await (const batch of this.stream.read({ epoch: at.epoch, fromRow: at.row })) {
@@ -181,7 +185,7 @@ export class Port {
           this.#take(batch);
           at.row = batch.row + batch.columns.time.length;
           advanced = true;
-          if (this.#bytes >= this.credit) break;
+          if (!this.#room) break;
         }
         const { epoch, rows, watermark, state } = this.stream;
         if (at.epoch === epoch && at.row === rows) {

@@ -17,114 +17,128 @@ export function shares<T>(list: readonly T[], most: number): (readonly T[])[] {
   );
 }
 
-/** A stretch of rows of one shard. */
-interface Run {
+/** Rows of which some may be taken already. */
+interface Part {
   readonly columns: Columns;
   from: number;
 }
 
 /**
- * Rows of all shards in order of time, then of the shards. A row waits until every shard has promised nothing before
- * it, since one may still hold an earlier row back.
+ * What all shards give, as one instance would have given it: in order of time, at one time what an earlier step gave
+ * first, and of one step the list's order. Where every shard gave several rows an entry at one time (as many rows came
+ * in at that time), each round of the whole list comes after the one before. A row waits until every shard has
+ * promised nothing before it, since one may still hold an earlier row back.
  */
 export class ShardMerge {
+  /** How many entries of the list each shard has. */
+  readonly #sizes: readonly number[];
   readonly #outputs: Readonly<Record<string, Schema>>;
-  /** By port and shard: rows that wait, oldest first. */
-  readonly #waiting: Readonly<Record<string, Run[][]>>;
+  /** By port: what steps gave that waits, oldest first. */
+  readonly #waiting: Readonly<Record<string, Part[]>>;
 
-  constructor(shards: number, outputs: Readonly<Record<string, Schema>>) {
+  constructor(sizes: readonly number[], outputs: Readonly<Record<string, Schema>>) {
+    this.#sizes = sizes;
     this.#outputs = outputs;
-    this.#waiting = Object.fromEntries(
-      Object.keys(outputs).map((port) => [port, Array.from({ length: shards }, () => [])]),
-    );
+    this.#waiting = Object.fromEntries(Object.keys(outputs).map((port) => [port, []]));
   }
 
   /** Takes what each shard gave for the same step, in the shards' order. */
   take(results: readonly StepResult[]): StepResult {
-    const watermark = results.reduce<bigint>(
-      (least, r) => (r.watermark < least ? r.watermark : least),
-      END_OF_TIME,
-    );
+    const watermark = results.reduce<bigint>((least, r) => (r.watermark < least ? r.watermark : least), END_OF_TIME); // prettier-ignore
     const rows: Record<string, Columns> = {};
     for (const [port, waiting] of Object.entries(this.#waiting)) {
-      results.forEach((result, shard) => {
-        const columns = result.rows[port];
-        if (columns) waiting[shard]!.push({ columns, from: 0 });
-      });
-      const ready = merged(waiting, watermark, this.#outputs[port]!);
+      const schema = this.#outputs[port]!;
+      const step = ofOneStep(results.map((result) => result.rows[port]), this.#sizes, schema); // prettier-ignore
+      if (step) waiting.push({ columns: step, from: 0 });
+      const ready = before(watermark, waiting, schema);
       if (ready) rows[port] = ready;
     }
     return { rows, faults: mergedFaults(results.map(({ faults }) => faults)), watermark };
   }
 }
 
-/** Takes the rows before `upTo`. */
-function merged(waiting: readonly Run[][], upTo: bigint, { fields }: Schema): Columns | undefined {
+/** Rows that shards gave in one step. */
+function ofOneStep(
+  shards: readonly (Columns | undefined)[],
+  sizes: readonly number[],
+  { fields }: Schema,
+): Columns | undefined {
+  const given = shards.flatMap((columns, shard) =>
+    columns ? [{ columns, size: sizes[shard]!, from: 0 }] : [],
+  );
+  if (given.length < 2) return given[0]?.columns;
+  const parts: Columns[] = [];
+  for (;;) {
+    const left = given.filter(({ columns, from }) => from < columns.time.length);
+    if (left.length === 0) return concat(parts, fields);
+    const time = left.reduce<bigint>(
+      (least, part) => (head(part) < least ? head(part) : least),
+      head(left[0]!),
+    );
+    const here = left
+      .filter((part) => head(part) === time)
+      .map((part) => ({ part, to: firstAtOrAfter(part.columns.time, time + 1n) }));
+    const rounds = here.map(({ part, to }) => (to - part.from) / part.size);
+    const even = here.length === shards.length && rounds.every((n) => n === rounds[0] && Number.isInteger(n));
+    for (let round = even ? rounds[0]! : 1; round > 0; round--) {
+      for (const { part, to } of here) {
+        const until = even ? part.from + part.size : to;
+        parts.push(slice(part.columns, fields, part.from, until));
+        part.from = until;
+      }
+    }
+  }
+}
+
+/** Takes the rows before `upTo` out of what waits: by time, at one time by step. */
+function before(upTo: bigint, waiting: Part[], { fields }: Schema): Columns | undefined {
   const parts: Columns[] = [];
   for (;;) {
     let next = -1;
-    waiting.forEach((runs, shard) => {
-      if (runs.length > 0 && head(runs) < upTo && (next < 0 || head(runs) < head(waiting[next]!)))
-        next = shard;
+    waiting.forEach((part, step) => {
+      if (head(part) < upTo && (next < 0 || head(part) < head(waiting[next]!))) next = step;
     });
-    if (next < 0) break;
-    // It goes on as far as no other shard's rows come between; at one time the shards come in their order.
+    if (next < 0) return parts.length > 0 ? concat(parts, fields) : undefined;
+    // It goes on as far as no other step's rows come between.
     let until = upTo;
-    waiting.forEach((runs, shard) => {
-      if (shard === next || runs.length === 0) return;
-      const bound = head(runs) + (shard < next ? 0n : 1n);
-      if (bound < until) until = bound;
+    waiting.forEach((part, step) => {
+      const bound = head(part) + (step < next ? 0n : 1n);
+      if (step !== next && bound < until) until = bound;
     });
-    const runs = waiting[next]!;
-    const { columns, from } = runs[0]!;
+    const { columns, from } = waiting[next]!;
     const to = firstAtOrAfter(columns.time, until);
     parts.push(slice(columns, fields, from, to));
-    if (to === columns.time.length) runs.shift();
-    else runs[0]!.from = to;
+    if (to === columns.time.length) waiting.splice(next, 1);
+    else waiting[next]!.from = to;
   }
-  return parts.length > 0 ? concat(parts, fields) : undefined;
 }
 
-const head = (runs: readonly Run[]): bigint => runs[0]!.columns.time[runs[0]!.from]!;
+const head = ({ columns, from }: Part): bigint => columns.time[from]!;
 
-/**
- * What all shards report comes once, and keeps its place among what each of them reports alone. (What is wrong with
- * a row itself, every shard finds; what is wrong with an entry of the list, one.)
- */
+/** What all shards report alike comes once: what is wrong with a row itself each finds, with an entry of the list one. */
 function mergedFaults(reported: readonly (readonly Fault[])[]): readonly Fault[] {
-  if (reported.length === 1 || reported.every((faults) => faults.length === 0)) return reported[0]!;
-  const left = reported.map((faults) => faults.map((fault) => ({ fault, key: keyOf(fault) })));
-  // How many of each kind every shard has.
-  const counts = left.map((faults) => {
+  if (reported.every((faults) => faults.length === 0)) return [];
+  const counts = reported.map((faults) => {
     const count = new Map<string, number>();
-    for (const { key } of faults) count.set(key, (count.get(key) ?? 0) + 1);
+    for (const fault of faults) count.set(keyOf(fault), (count.get(keyOf(fault)) ?? 0) + 1);
     return count;
   });
-  const shared = new Map<string, number>();
-  for (const key of counts[0]!.keys()) {
-    const n = Math.min(...counts.map((count) => count.get(key) ?? 0));
-    if (n > 0) shared.set(key, n);
-  }
-  const all: Fault[] = [];
-  for (;;) {
-    const heads = left.flatMap((faults) => faults[0] ?? []);
-    if (heads.length === 0) return all;
-    const alone = heads.filter(({ key }) => !shared.has(key));
-    const next = (alone.length > 0 ? alone : heads).reduce((a, b) => (b.fault.time < a.fault.time ? b : a));
-    all.push(next.fault);
-    if (alone.length > 0) {
-      left.find(([first]) => first === next)!.shift();
-      continue;
-    }
-    for (const faults of left)
-      faults.splice(
-        faults.findIndex(({ key }) => key === next.key),
-        1,
-      );
-    const n = shared.get(next.key)! - 1;
-    if (n > 0) shared.set(next.key, n);
-    else shared.delete(next.key);
-  }
+  return reported.flatMap((faults, shard) => {
+    if (shard === 0) return faults;
+    const said = new Map<string, number>();
+    return faults.filter((fault) => {
+      const key = keyOf(fault);
+      const n = (said.get(key) ?? 0) + 1;
+      said.set(key, n);
+      return counts.some((count) => n > (count.get(key) ?? 0));
+    });
+  });
 }
 
 const keyOf = ({ time, what, count = 1 }: Fault): string => `${time} ${count} ${what}`;
+
+/** Faults of one step by time, then by what they say: so that their order does not tell how the work was dealt out. */
+export const inOrder = (faults: readonly Fault[]): readonly Fault[] =>
+  faults.toSorted((a, b) =>
+    a.time !== b.time ? (a.time < b.time ? -1 : 1) : a.what < b.what ? -1 : a.what > b.what ? 1 : 0,
+  );

@@ -49,7 +49,7 @@ const IN_FLIGHT = 2;
 /** Starts operators in threads, whose definitions stand in the module `registry` (compiled JavaScript). */
 export function startInThreads(
   registry: URL,
-  threads = Math.max(1, availableParallelism() - 1),
+  threads = Math.max(2, availableParallelism() - 1),
 ): StartEngine {
   return async (planned, inputs, origin) => {
     const { definition, config, place } = planned;
@@ -64,7 +64,7 @@ export function startInThreads(
         return shardedEngine(
           await all(parts.map((part) => start({ ...config, [key.list]: part }))),
           outputSchemas(definition, config, inputs),
-          { operator: definition.name, key },
+          { operator: definition.name, key, sizes: parts.map(({ length }) => length) },
         );
     }
     return spreadEngine(await all(Array.from({ length: key === "row" ? threads : 1 }, () => start(config))));
@@ -102,7 +102,11 @@ function spreadEngine(workers: readonly OperatorThread[]): Engine {
 function shardedEngine(
   workers: readonly OperatorThread[],
   outputs: Engine["outputs"],
-  { operator, key }: { readonly operator: string; readonly key: ListKey },
+  {
+    operator,
+    key,
+    sizes,
+  }: { readonly operator: string; readonly key: ListKey; readonly sizes: readonly number[] },
 ): Engine {
   const close = (): void => workers.forEach((worker) => worker.close());
   const whole = fieldsOf(outputs);
@@ -112,7 +116,7 @@ function shardedEngine(
       `${operator}: what it gives out depends on ${key.list}, by which its work is dealt out; set place: worker`,
     );
   }
-  const merge = new ShardMerge(workers.length, outputs);
+  const merge = new ShardMerge(sizes, outputs);
   const copies = new SharedCopies();
   return {
     outputs,

@@ -54,7 +54,7 @@ export const region = defineOperator({
     const spansIn = (named: readonly Named[]): PixelSpans[] => named.map(({ shape }) => spansOf(rows, cols, [shape]));
     let { regions } = planned;
     let spans = spansIn(regions);
-    const variances = varianceSource(inputs as Record<string, Schema>, "images", rows * cols);
+    const variances = varianceSource(inputs as Record<string, Schema>, "images", config.column, rows * cols);
     const size = rows * cols;
     const sliced = hasSlice(fields);
     return {

@@ -134,7 +134,7 @@ export const segment = defineOperator({
     const plane = config.plane ? readPlane(config.plane, box) : undefined;
     const above = config.select === "above";
     const stacked = "slice" in fields;
-    const variances = varianceSource(inputs as Record<string, Schema>, "slices", rows * cols);
+    const variances = varianceSource(inputs as Record<string, Schema>, "slices", "data", rows * cols);
     const { pixel_m2, voxel_m3, circle } = gridOf(metadata, rows, cols);
     const enough_deg = Number.isNaN(config.min_coverage) ? (5 / 6) * fullCoverage_deg(metadata) : config.min_coverage;
 

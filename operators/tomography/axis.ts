@@ -98,7 +98,7 @@ export const axis = defineOperator({
     if (geometry !== "parallel") {
       throw new WiringError(
         `the stream's geometry is ${geometry}: views a half-turn apart mirror each other only in a parallel beam; ` +
-          "give the axis of a fan or cone beam as rotation_axis, from the instrument's calibration",
+          "leave this node out, and give tomography/incremental the axis that the instrument's calibration knows",
       );
     }
     const [rows] = projections.data.shape as (number | string)[];

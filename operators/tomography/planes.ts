@@ -65,6 +65,9 @@ export function plane(
   }; // prettier-ignore
 } // prettier-ignore
 
+/** True where all lines lie at one height. */
+export const isLevel = ({ downZ, rows }: Plane): boolean => downZ === 0 || rows === 1;
+
 /** Heights that its lines lie at, least and most. */
 export function heights({ rows, z, downZ }: Plane): [least: number, most: number] {
   const last = z + (rows - 1) * downZ;

@@ -1,7 +1,7 @@
 import { minusLog } from "./line-integrals.ts";
 import { addFanLine, addLine, segments, smooth } from "./back-projection.ts";
 import { fanPassing, type Fan } from "./fan.ts";
-import { heights, passing, rowAt, type Plane, type ViewGeometry } from "./planes.ts";
+import { heights, isLevel, passing, rowAt, type Plane, type ViewGeometry } from "./planes.ts";
 import { rampFilter, type Padding, type RampWindow } from "./ramp-filter.ts";
 import { wasmKernel } from "./wasm/slice-kernel.ts";
 
@@ -110,6 +110,8 @@ function plainKernel(options: KernelOptions): SliceKernel {
     planes.map(({ rows, cols }) => new Float32Array(rows * cols)),
   );
   const places = new Map(detectorRows.map((row, i) => [row, i]));
+  // Rows of level planes are filtered alone: bits do not depend on which other slices are made with them.
+  const alone = planes.every(isLevel);
   const slots: Float32Array[] = [];
   let rampOf = rampFilter(cols, options.window, padding);
   const sum = new Float64Array(cols);
@@ -159,9 +161,9 @@ function plainKernel(options: KernelOptions): SliceKernel {
     filter(p, into) {
       into.forEach((slot, view) => {
         const rows = slotOf(slot);
-        for (let s = 0; s < detectorRows.length; s += 2) {
+        for (let s = 0; s < detectorRows.length; s += alone ? 1 : 2) {
           const of = (place: number): Float32Array => p[view]!.subarray(place * cols, (place + 1) * cols);
-          const paired = s + 1 < detectorRows.length;
+          const paired = !alone && s + 1 < detectorRows.length;
           const [one, other] = rampOf(of(s), paired ? of(s + 1) : undefined);
           rows.set(one, s * cols);
           if (paired) rows.set(other, (s + 1) * cols);

@@ -322,9 +322,9 @@ export function textOf(value: unknown): string | undefined {
 
 export const attribute = (of: Dataset | Group, name: string): unknown => of.attrs[name]?.value;
 
-/** What HDF5's list of errors comes down to: its last, innermost line. */
+/** What HDF5's list of errors comes down to: its last, innermost line, without the hour. */
 function innermost(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const lines = [...message.matchAll(/^\s*#\d+: \S+ line \d+ in \w+\(\): (.*)$/gm)].map(([, what]) => what);
-  return lines.at(-1) ?? message;
+  return (lines.at(-1) ?? message).replace(/: time = .*/s, "");
 }

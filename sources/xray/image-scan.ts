@@ -105,7 +105,7 @@ function anglesOf(runs: readonly Run[], frames: number, known: KnownAngles, path
     return { angles: evenly(frames, range_deg), says: assumedAngles(range_deg) };
   }
   throw new SourceError(
-    `${path}: its ${frames} frames have no angles; set angles (a list, one a line), angle_step, or angle_range such as "180 deg", ` +
+    `${path}: its ${frames === 1 ? "only frame has no angle" : `${frames} frames have no angles`}; set angles (a list, one a line), angle_step, or angle_range such as "180 deg", ` +
       "or read it as a plain series with xray/radiographs",
   );
 } // prettier-ignore

@@ -1,4 +1,15 @@
+import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { WebSocketServer } from "ws";
+import {
+  encodeHeader,
+  joinMessage,
+  KIND,
+  pack,
+  plainHeader,
+  SUB_PROTOCOL,
+  type KindCode,
+} from "../../runtime/index.ts";
 import { command } from "../helpers/command.ts";
 import { item } from "../helpers/small-operators.ts";
 import { steeredRun, type SteeredRun } from "../helpers/steered-run.ts";
@@ -48,6 +59,51 @@ test("says what cannot be, each on its line", async () => {
   expect(code).toBe(2);
   expect(err).toBe("tally.every: 0 is below 1\nnode taly is not known; did you mean tally? Allowed: tally\n");
   expect(steered.run.changeable()[0]!.options[0]!.value).toBe(2);
+});
+
+/** A server that answers the first message with these, and later ones with those. */
+async function answering(first: [KindCode, object][], later: [KindCode, object][]) {
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1", handleProtocols: () => SUB_PROTOCOL });
+  await new Promise((resolve) => server.once("listening", resolve));
+  server.on("connection", (socket) => {
+    let answers = first;
+    socket.on("message", () => {
+      for (const [kind, body] of answers)
+        socket.send(joinMessage(encodeHeader(plainHeader(kind, 0)), pack(body)));
+      answers = later;
+    });
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
+}
+
+test("passes over what it does not know, and what is said meanwhile", async () => {
+  const health: [KindCode, object] = [KIND.health, {}];
+  const { url, close } = await answering(
+    [[KIND.welcome, {}], [99 as KindCode, {}], [KIND.nodes, { nodes: [] }], health],
+    [health, [KIND.nodes, { nodes: [] }], [KIND.acted, { id: 1, time: 5 }]],
+  ); // prettier-ignore
+  expect(await command("act", url, "a.b=1")).toMatchObject({
+    code: 0,
+    err: "a: b changed from 1970-01-01T00:00:00.000000005Z on\n",
+  });
+  expect((await command("act", url, "--list")).out).toBe(
+    "This run has no options that can change while it goes on.\n",
+  );
+  close();
+});
+
+test("says so where a run is too old for it", async () => {
+  const { url, close } = await answering(
+    [
+      [KIND.welcome, {}],
+      [KIND.health, {}],
+    ],
+    [],
+  );
+  expect((await command("act", url, "--list")).err).toBe(
+    `${url}: this run is of an older version, in which nothing can be changed\n`,
+  );
+  close();
 });
 
 test("needs the token where there is one", async () => {

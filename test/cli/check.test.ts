@@ -9,6 +9,7 @@ const examples = fileURLToPath(new URL("../../examples/", import.meta.url));
 /** What an example takes from the command line. */
 const SET: Record<string, string[]> = {
   "real-cell.yaml": ["cycler.path=cell7.mpr", "afm.path=map.jpk-force-map", "xrm.path=scan.nxs"],
+  "tomography-file.yaml": ["xrm.path=scan.nxs"],
 };
 
 test.each(readdirSync(examples).filter((name) => name.endsWith(".yaml")))(

@@ -11,6 +11,7 @@ import {
 import { createRecorder, openRun, writeManifest } from "../../runtime/journal/index.ts";
 import { Run, type RunOptions } from "../../runtime/run.ts";
 import { startInThreads } from "../../runtime/workers.ts";
+import { feed } from "../helpers/feed.ts";
 import { plan, type TestPipeline } from "../helpers/graph.ts";
 import { clipped, tallied } from "../helpers/live-operators.ts";
 import { interleaved, item, S } from "../helpers/small-operators.ts";
@@ -421,6 +422,33 @@ test("options that may change are told with unit, choices and how they are set",
   expect(acted).toEqual([{ time: 0n, node: "spy", changes: { level: 3 }, by: "Ada" }]);
 });
 
+test("the name of the stream is no node's", () => {
+  expect(() => plan({ sources: { actions: { use: steered } } })).toThrow(
+    "sources.actions: the name actions is the run's own",
+  );
+});
+
+test.each([1, 2, 7])("feed, in steps of %i rows, does to an operator what the runtime does", (rows) => {
+  const seconds = [1, 2, 3, 4, 5, 6, 7];
+  const { values } = item(seconds).rows! as { values: { time: BigInt64Array } };
+  const actions = [
+    { at: 3n * S, changes: { gain: 5 } },
+    { at: 3n * S, changes: { gain: 13 } },
+    { at: 6n * S, changes: { every: 2, gain: 0 } },
+    { at: 99n * S, changes: { gain: 1 } },
+  ];
+  const options = { with: { entries: ["a"] }, actions, rows, reloadAfter: [2] };
+  const { tallies, faults } = feed(tallied, { values }, options) as {
+    tallies: Record<string, Float64Array>;
+    faults: { time: bigint; what: string }[];
+  };
+  expect([...tallies["gain"]!]).toEqual([1, 1, 5, 5, 5, 0, 1]);
+  expect([...tallies["sum"]!]).toEqual([1, 3, 18, 38, 63, 63, 63]);
+  expect(faults.map(({ time, what }) => `${time / S} ${what}`).filter((what) => !/multiple|suit/.test(what))).toEqual([
+    "3 at 3 s: gain,5", "3 gain not changed: gain: 13 brings bad luck", "6 at 6 s: every,2 gain,0", "99 at 99 s: gain,1",
+  ]); // prettier-ignore
+});
+
 describe("a replay", () => {
   const PLACES = ["main", "worker", "workers"] as const;
   const pipeline = (places: readonly string[]): TestPipeline => ({
@@ -536,11 +564,13 @@ describe("a replay", () => {
     ];
   };
 
+  const MAIN = ["main", "main", "main"];
   const repeats = (
     numRuns: number,
     seed: number,
     courses: fc.Arbitrary<Course>,
     places: fc.Arbitrary<readonly string[]>,
+    examples: [Course, Course, readonly string[], readonly string[]][] = [],
   ) =>
     fc.assert(
       fc.asyncProperty(courses, courses, places, places, async (one, two, live, again) => {
@@ -553,13 +583,16 @@ describe("a replay", () => {
         expect(second.done).toEqual(first.done);
         expect(derived(second.directory)).toEqual(files);
       }),
-      { seed, numRuns },
+      { seed, numRuns, examples },
     );
   /** Actions that fell among rows. */
   let moved = 0;
 
   test("does the same at the same places: every byte of what is derived", async () => {
-    await repeats(30, 21, course(1), fc.constant(["main", "main", "main"]));
+    await repeats(30, 21, course(1), fc.constant(MAIN), [
+      // Both inputs of a node begin an epoch at one time: as one, whichever is heard first.
+      [[[0], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 3], "epoch"], ["epoch"], MAIN, MAIN],
+    ]);
     expect(moved).toBeGreaterThan(20);
   });
 

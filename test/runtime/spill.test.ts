@@ -113,3 +113,35 @@ test("the last rows, where they alone fill what their reader has room for, do no
   expect(run.nodes()[1]!.edges[0]!.spills).toBeGreaterThan(0);
   expect(rows["sum.sums"]!["n"]).toEqual(Float64Array.of(60));
 });
+
+test("rows of one time on both sides of every cut do not keep a reader from reading on", async () => {
+  const items = Array.from({ length: 40 }, (_, i) => item([i, i + 1, i + 1]));
+  const cut = defineSource({
+    name: "test/cut",
+    output: { values: { value: scalar("V") } },
+    config: {},
+    open: () =>
+      new Observable<SourceItem>((subscriber) => {
+        setImmediate(() => {
+          // By this clock what comes is handed on at once.
+          let clock_ms = 0;
+          const clock = vi.spyOn(performance, "now").mockImplementation(() => (clock_ms += 25));
+          for (const one of items) subscriber.next(one);
+          clock.mockRestore();
+          subscriber.complete();
+          pushedAll();
+        });
+      }),
+  });
+  const recorder = await createRecorder({ directory: join(scratch, "cut"), inThread: false });
+  const { rows, run, failures } = await runToEnd(
+    { ...pipeline, sources: { fast: { use: cut }, slow: { use: slow } } },
+    { origin: 0n, creditBytes: 96, ringBytes: 96, recorder },
+  );
+  await recorder.close();
+  expect(failures).toEqual([]);
+  expect(run.nodes()[0]!.edges[0]!.spills).toBeGreaterThan(0);
+  expect(
+    [...(rows["both.rows"]!["left"] as Float64Array)].filter((value) => !Number.isNaN(value)),
+  ).toHaveLength(120);
+});

@@ -2,17 +2,30 @@
  * Forward projection in WebAssembly SIMD: lays out the memory of forward-projection.as.ts. An instance holds one
  * picture and, once a view asks for it, the picture turned; 8 bytes a pixel, and nothing more is allocated.
  */
-import { CLOSEST, crossing, withinCircle, type ForwardKernel, type ForwardOptions } from "../forward-projection.ts";
+import {
+  CLOSEST,
+  crossing,
+  withinCircle,
+  type ForwardKernel,
+  type ForwardOptions,
+} from "../forward-projection.ts";
 import { KERNELS_BASE64 } from "./kernels.wasm.ts";
 
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   readonly heap: { readonly value: number };
   forwardProject(
-    picture: number, apart: number, first: number, last: number, centre: number, centreLine: number, radius: number,
+    picture: number, apart: number, lines: number, long: number, centre: number, centreLine: number, radius: number,
     row: number, cols: number, start: number, step: number, down: number, length: number,
   ): void; // prettier-ignore
-  transpose(picture: number, apart: number, rows: number, cols: number, into: number, intoApart: number): void;
+  transpose(
+    picture: number,
+    apart: number,
+    rows: number,
+    cols: number,
+    into: number,
+    intoApart: number,
+  ): void;
 }
 
 /** What we use of it; TypeScript has its types only with those of a browser. */
@@ -71,13 +84,13 @@ export function wasmForwardKernel({ plane, cols }: ForwardOptions): ForwardKerne
         wasm.transpose(upright, 4 * apart, rows, width, turned, 4 * turnedApart);
         hasTurned = true;
       }
-      const [picture, from, lines] = across.turned ? [turned, turnedApart, width] : [upright, apart, rows];
+      const [picture, from, lines, long] = across.turned ? [turned, turnedApart, width, rows] : [upright, apart, rows, width];
       // Beyond the picture's edges all is zero, so a circle around it all will do where none is set.
       const whole = circle.radius === Infinity;
       const at = whole ? { row: (rows - 1) / 2, col: (width - 1) / 2, radius: Math.hypot(rows, width) } : circle;
       const [centre, centreLine] = across.turned ? [at.row, at.col] : [at.col, at.row];
       wasm.forwardProject(
-        picture, 4 * from, 0, lines, centre, centreLine, at.radius,
+        picture, 4 * from, lines, long, centre, centreLine, at.radius,
         row, into.length, across.start, across.step, across.down, across.length,
       ); // prettier-ignore
       into.set(f32.subarray(row / 4, row / 4 + into.length));

@@ -44,23 +44,23 @@ const TABLES = memory.data<u32>([
   return f32x4.add(a, f32x4.mul(share, f32x4.sub(b, a)));
 }
 
-/** Lines first … last of a picture, both even; only pixels within the circle count, so the others are zero. */
+/** Line integrals of a picture of so many lines, each `long` pixels; those beyond the circle are zero. */
 export function forwardProject(
-  picture: usize, apart: usize, first: i32, last: i32, centre: f64, centreLine: f64, radius: f64,
+  picture: usize, apart: usize, lines: i32, long: i32, centre: f64, centreLine: f64, radius: f64,
   row: usize, cols: i32, start: f64, step: f64, down: f64, length: f32,
 ): void {
   const whole = v128.load(TABLES), bytes = v128.load(TABLES, 16), fraction = v128.load(TABLES, 32), vector = v128.load(TABLES, 48);
   const offset = offsets(step), advance = fixed(4 * step);
   memory.fill(row, 0, (<usize>cols + 3) >> 2 << 4);
-  for (let r = first; r < last; r += 2) {
+  for (let r = 0; r < lines; r += 2) {
     const y = max<f64>(0, abs<f64>(centreLine - (<f64>r + 0.5)) - 0.5);
     const chord = radius * radius - y * y;
     if (chord < 0) continue;
     const half = sqrt<f64>(chord) + 1;
     const u0 = start + <f64>r * down, u1 = u0 + down;
     // Columns from which either line is seen, in whole groups of four.
-    const one = (centre - half - u0) / step, two = (centre + half - u0) / step;
-    const other = (centre - half - u1) / step, another = (centre + half - u1) / step;
+    const low = max<f64>(-1, centre - half), high = min<f64>(<f64>long, centre + half);
+    const one = (low - u0) / step, two = (high - u0) / step, other = (low - u1) / step, another = (high - u1) / step;
     const least = max<f64>(0, min<f64>(min<f64>(one, two), min<f64>(other, another)));
     const most = min<f64>(<f64>(cols - 1), max<f64>(max<f64>(one, two), max<f64>(other, another)));
     if (!(least <= most)) continue;

@@ -8,7 +8,7 @@
  */
 import { powerOfTwo } from "../../fft.ts";
 import { fanPassing } from "../fan.ts";
-import { passing, rowAt, type Plane } from "../planes.ts";
+import { isLevel, passing, rowAt, type Plane } from "../planes.ts";
 import { rampGain } from "../ramp-filter.ts";
 import { between, pixelWidth, type KernelOptions, type Line, type SliceKernel } from "../slice-kernel.ts";
 import { KERNELS_BASE64 } from "./kernels.wasm.ts";
@@ -69,8 +69,9 @@ const CHUNK_BYTES = 1 << 20;
 
 const paddedRow = (cols: number): number => 4 * 4 * Math.ceil(cols / 4);
 /** Rows of a slot: whole sets of eight where the filter works in place. */
-const rowsKept = (count: number): number => (worksInPlace(count) ? 8 * Math.ceil(count / 8) : count);
-const slotBytes = (rows: number, cols: number): number => 64 + rowsKept(rows) * paddedRow(cols);
+const rowsKept = (count: number, alone: boolean): number =>
+  worksInPlace(count, alone) ? 8 * Math.ceil(count / 8) : count;
+const slotBytes = (rows: number, cols: number): number => 64 + rows * paddedRow(cols);
 
 type Sizes = Pick<KernelOptions, "planes" | "detectorRows" | "cols" | "images">;
 
@@ -81,7 +82,7 @@ export function wasmMemory({ planes, detectorRows, cols, images }: Sizes): { fix
   const tables = 8 * (cols + 2 * MARGIN + 8) * (QUEUE * planes.length + TOGETHER * BLOCK);
   return {
     fixed_bytes: 2 * PAGE + 50 * powerOfTwo(2 * cols) + 8 * 4 * cols * LANES + tables + 4 * (images * pixels + largest),
-    view_bytes: slotBytes(detectorRows.length, cols),
+    view_bytes: slotBytes(rowsKept(detectorRows.length, ridesAlone(planes)), cols),
   };
 } // prettier-ignore
 
@@ -103,10 +104,13 @@ export const linesOf = (rows: number, { index, count }: Tile): [first: number, l
   Math.floor(((index + 1) * rows) / count),
 ];
 
-/** From so many rows on the filter works on eight rows of a view at a time, where they lie. */
-const worksInPlace = (rows: number): boolean => rows >= 2 * LANES;
+/**
+ * From so many rows on the filter works on eight rows of a view at a time, where they lie, two of them as the parts of
+ * one complex row. Rows of level planes ride alone: their bits do not depend on which other slices are made with them.
+ */
+const worksInPlace = (rows: number, alone: boolean): boolean => !alone && rows >= 2 * LANES;
 
-const isLevel = ({ downZ, rows }: Plane): boolean => downZ === 0 || rows === 1;
+const ridesAlone = (planes: readonly Plane[]): boolean => planes.every(isLevel);
 
 /**
  * Which sets of eight detector rows a tile filters and keeps (sets, so that the same two rows ride together in every
@@ -220,7 +224,8 @@ export function wasmKernel(options: KernelOptions, tile: Tile = { index: 0, coun
   const shown = take(Math.max(16, ...pictures.map(({ plane, first, last }) => 4 * plane.cols * (last - first) + 16)));
 
   // Rows: those that this tile's planes see, in the pairs that the filter takes them in.
-  const inPlace = worksInPlace(detectorRows.length);
+  const alone = ridesAlone(planes);
+  const inPlace = worksInPlace(detectorRows.length, alone);
   /** Where a row lies in its set of eight: the first rows of four pairs, then the second ones. */
   const lies = (place: number): number =>
     inPlace ? ((place & 1) << 2) + (place >> 1) : place;
@@ -367,20 +372,20 @@ export function wasmKernel(options: KernelOptions, tile: Tile = { index: 0, coun
   /** Filters eight rows in lanes of their own, copied in and out: for few rows, those of several views together. */
   function filterLanes(p: readonly Float32Array[], into: readonly number[]): void {
     const count = detectorRows.length;
-    const pairs = Math.ceil(count / 2);
-    const wanted = pairs * into.length;
+    const rides = alone ? count : Math.ceil(count / 2);
+    const wanted = rides * into.length;
     for (let first = 0; first < wanted; first += LANES) {
       const used = Math.min(LANES, wanted - first);
       const each = (of: (address: number, view: number, place: number) => void): void => {
         for (let lane = 0; lane < used; lane++) {
-          const view = Math.floor((first + lane) / pairs);
-          const place = 2 * ((first + lane) % pairs);
+          const view = Math.floor((first + lane) / rides);
+          const place = ((first + lane) % rides) * (alone ? 1 : 2);
           of(lanes + lane * apart, view, place);
-          if (place + 1 < count) of(lanes + (LANES + lane) * apart, view, place + 1);
+          if (!alone && place + 1 < count) of(lanes + (LANES + lane) * apart, view, place + 1);
         }
       };
       // Nothing of earlier views may ride with an odd row, or be filtered again and again until it is denormal.
-      if (count % 2 === 1 || used < LANES) f32.fill(0, lanes / 4, (lanes + 2 * LANES * apart) / 4);
+      if (alone || count % 2 === 1 || used < LANES) f32.fill(0, lanes / 4, (lanes + 2 * LANES * apart) / 4);
       each((address, view, place) => f32.set(p[view]!.subarray(place * cols, (place + 1) * cols), address / 4));
       wasm.rampFilter(lanes, apart, cols, n, turns, gain, work, padding === "edge" ? 1 : 0);
       each((address, view, place) => {
@@ -391,7 +396,7 @@ export function wasmKernel(options: KernelOptions, tile: Tile = { index: 0, coun
 
   return {
     // Two rows of a view always ride together, and never with another view's: the lanes beside them take those.
-    viewsAtOnce: Math.max(1, Math.floor(LANES / Math.ceil(detectorRows.length / 2))),
+    viewsAtOnce: Math.max(1, Math.floor(LANES / Math.ceil(detectorRows.length / (alone ? 1 : 2)))),
     minusLog(T, from, into) {
       f32.set(T.subarray(from, from + into.length), logs / 4);
       const unknown = wasm.minusLog(logs, into.length);

@@ -80,6 +80,16 @@ describe("the error of the mean", () => {
     expect([regions.mean_se[1], regions.mean_se[3], regions.mean_se[4]]).toEqual([1, 2, 1.5]);
   });
 
+  test("a port in the images' own unit holds standard errors; one in another unit is refused", () => {
+    const port = (unit: string, value: number) =>
+      feed(region, {
+        images: { time: BigInt64Array.of(0n), data: ramp },
+        variance: { time: BigInt64Array.of(0n), data: new Float32Array(ROWS * COLS).fill(value) },
+      } as never, { schema: { images: { data: image("V", shape) }, variance: { data: image(unit, shape) } }, with: { regions: ["0,0,2,2"] } }).regions;
+    expect(port("V", 0.5)).toEqual(port("V2", 0.25));
+    expect(() => port("V3", 1)).toThrow("variance is in V3, data in V; wanted its square, or as a standard error the same");
+  }); // prettier-ignore
+
   test("a pixel whose variance is missing makes it missing", () => {
     const variance = new Float32Array(ROWS * COLS).fill(1);
     variance[0] = NaN;

@@ -215,6 +215,20 @@ test("several slices, named as rows or heights, each its own", () => {
   expect([...reconstruct(taken).slices.slice]).toEqual([2, 2, 2, 2]);
 });
 
+test("a slice has the same bits whichever other slices are made with it", () => {
+  const taken = scan(steps(37, 6), 32, { rows: 11, axis: 14.3 });
+  const all = reconstruct(taken, { slices: Array.from({ length: 11 }, (_, r) => r), every: 37, axis: 14.3 });
+  for (const some of [[0], [3, 4], [10, 0, 7]]) {
+    const { slices } = reconstruct(taken, { slices: some, every: 37, axis: 14.3 });
+    some.forEach((row, k) => {
+      const from = (some.length + k) * 1024; // after those of the first view
+      expect(slices.data.slice(from, from + 1024)).toEqual(
+        all.slices.data.slice((11 + row) * 1024, (12 + row) * 1024),
+      );
+    });
+  }
+});
+
 describe("pixels without a measurement", () => {
   test("fillGaps goes straight from one neighbour to the other and says how many it filled", () => {
     const row = Float64Array.of(NaN, 1, NaN, NaN, 4, NaN);

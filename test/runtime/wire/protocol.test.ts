@@ -91,8 +91,19 @@ test("a subscription is read with what it holds, and nothing else", () => {
   }); // prettier-ignore
 });
 
+test("so is an action, values as they are", () => {
+  const act = {
+    verb: "act",
+    id: 0,
+    node: "slices",
+    changes: { axis: "512 {px}", filter: null, slices: [1, "z=2"] },
+  };
+  expect(readClientMessage(pack({ ...act, other: 1 }))).toEqual(act);
+  expect(readClientMessage(pack({ ...act, by: "Ada" }))).toEqual({ ...act, by: "Ada" });
+});
+
 test.each([
-  [{ verb: "launch" }, /verb "launch" is not known; there are hello, subscribe, unsubscribe and ping/],
+  [{ verb: "launch" }, /verb "launch" is not known; there are hello, subscribe, unsubscribe, act and ping/],
   [{ ...good, id: 0 }, /id must be a whole number from 1/],
   [{ ...good, stream: 7 }, /stream must be the name of a stream/],
   [{ ...good, from: "now" }, /from must be a time in ns since 1970.*got "now"/],
