@@ -73,10 +73,11 @@ const portsOf = (ports: Readonly<Record<string, Fields>>): Port[] =>
     })),
   }));
 
-const optionsOf = (options: Options): object[] =>
+const optionsOf = (options: Options, live: readonly string[] = []): object[] =>
   Object.entries(options).map(([name, { kind, required, default: initial, unit, choices, doc }]) => ({
     name,
     kind,
+    ...(live.includes(name) && { live: true }),
     ...(unit !== undefined && { unit }),
     ...(choices && { choices }),
     ...(required ? { required } : { default: initial === Infinity ? "Infinity" : initial }),
@@ -113,7 +114,7 @@ function computed(definition: AnyOperator): Port[] | null {
 
 function describe(definition: Definition): object {
   const { kind, name, doc = "" } = definition;
-  const options = optionsOf(definition.config as Options);
+  const options = optionsOf(definition.config as Options, liveOf(definition));
   if (definition.kind === "sink") return { kind, name, doc, options };
   if (definition.kind === "source") {
     return {
@@ -138,6 +139,10 @@ function describe(definition: Definition): object {
   };
 }
 
+/** Options that may be changed while it runs. */
+const liveOf = (definition: Definition): readonly string[] =>
+  definition.kind === "operator" ? ((definition.live ?? []) as readonly string[]) : [];
+
 const without = (options: Options, own: Options): Options =>
   Object.fromEntries(Object.entries(options).filter(([name]) => !(name in own)));
 
@@ -152,7 +157,7 @@ function page(definition: Definition): string {
     lines.push("", "  gives", outputs ? portTable(outputs) : `    what depends on ${depends}`);
   }
   const where = definition.kind === "operator" ? "options, below with" : "options, beside use";
-  lines.push("", `  ${where}`, optionTable(definition.config as Options));
+  lines.push("", `  ${where}`, optionTable(definition.config as Options, liveOf(definition)));
   if (definition.kind === "source")
     lines.push(
       "",
@@ -183,7 +188,7 @@ function portTable(ports: readonly Port[]): string {
   return table(rows, "    ", WIDTH);
 }
 
-function optionTable(options: Options): string {
+function optionTable(options: Options, live: readonly string[] = []): string {
   const rows = Object.entries(options).map(
     ([name, { kind, required, default: initial, unit, choices, doc }]) => {
       const said = unit && unit !== "1" ? ` ${unit}` : "";
@@ -198,6 +203,7 @@ function optionTable(options: Options): string {
       const notes = [
         choices && !short ? `one of ${choices.join(", ")}` : "",
         given.length > 40 ? `default ${given}` : "",
+        live.includes(name) ? "may be changed while it runs" : "",
       ];
       const about = [doc, ...notes].filter(Boolean).join("; ");
       return [name, short ? choices.join(" | ") : kind, given.length > 40 ? "" : given, about];

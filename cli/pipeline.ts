@@ -253,7 +253,7 @@ function target(content: Record<string, unknown>, keys: readonly string[]): stri
   }
   const section = nodes.get(first);
   if (!section) return `node ${unknownName(first, [...nodes.keys()])}`;
-  if (section === "operators" && rest.length === 1 && !OPERATOR.includes(rest[0]!)) {
+  if (section === "operators" && !OPERATOR.includes(rest[0]!)) {
     return [section, first, "with", ...rest];
   }
   return [section, first, ...rest];

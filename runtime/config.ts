@@ -101,7 +101,8 @@ export function integer(initial: Given<number>, about: Range = {}): Option<numbe
 }
 
 export function text(initial: Given<string>, about: About = {}): Option<string> {
-  return option("text", initial, v.string("wanted text") as v.GenericSchema<unknown, string>, {
+  const such = typeof initial === "string" && initial !== "" ? `, such as "${initial}"` : "";
+  return option("text", initial, v.string(`wanted text${such}`) as v.GenericSchema<unknown, string>, {
     doc: about.doc,
   });
 }

@@ -29,8 +29,8 @@ const MOVED_σ = 5;
 const ONSET = {
   slice: code({ doc: "row of the detector" }),
   level: code({ codes: { [CLEAR]: "clear", [WATCH]: "watch", [ALARM]: "alarm" } }),
-  statistic: scalar("1", { long_name: "evidence of a change, the largest of all places" }),
-  threshold: scalar("1", { doc: "of the statistic: alarm above it" }),
+  value: scalar("1", { long_name: "evidence of a change", doc: "the largest of all places" }),
+  limit: scalar("1", { doc: "alarm above it" }),
   x: scalar("{px}", { doc: "of that place, to the right of the axis; NaN where nothing speaks for a change" }),
   y: scalar("{px}", { doc: "upwards of the axis" }),
   size: scalar("{px}", { doc: "which of `sizes` sees it best" }),
@@ -85,8 +85,8 @@ interface Watched {
  *
  * `onset` has a row a view: `level` is alarm where S exceeds its threshold anywhere, with the place, the sign (less
  * attenuation: gas; more: something has grown in), and when it began. `run_length` is how many views pass between false
- * alarms, on average at least, where noise is as modelled; that is what sets the threshold. (`statistic` ends at four
- * thresholds, so the alarm ends when a changed sample has become what earlier views show.)
+ * alarms, on average at least, where noise is as modelled; that is what sets the threshold. (`value` ends at four
+ * limits, so the alarm ends when a changed sample has become what earlier views show.)
  *
  * `map`, every `every` views: change in standard deviations, positive where attenuation has grown (change-map.ts).
  * `first_change` with it: when a pixel's change exceeded `z` for the first time, `hold` maps on end.
@@ -147,7 +147,7 @@ export const change = defineOperator({
     sizes: list<number>([4, 9, 18], { doc: "widths in pixels of what is looked for" }),
     k: quantity("1", 1, { min: 0.1, max: 3, doc: "half of what one view is to see of it, in σ; less finds slower changes, later" }),
     run_length: integer(100_000, { min: 100, doc: "views between false alarms, on average" }),
-    watch: quantity("1", 0.8, { min: 0, max: 1, doc: "share of the threshold above which the level is watch" }),
+    watch: quantity("1", 1, { min: 0, max: 1, doc: "share of the limit above which the level is watch; 1: no watch, alarms alone" }),
     views: integer(30, { min: 1, max: 1024, doc: "views whose differences are in the map" }),
     every: integer(10, { min: 1, doc: "gives out the map after so many views" }),
     pitch: quantity("{px}", 4, { min: 1, max: 64, doc: "distance of the map's pixels" }),
@@ -267,7 +267,7 @@ export const change = defineOperator({
       const level = statistic > threshold ? ALARM : statistic > config.watch * threshold ? WATCH : CLEAR;
       if (compared.view !== SEEN) of.leftOut++;
       out.onset.add({
-        time, slice: of.slice, level, statistic, threshold, x, y, size, sign,
+        time, slice: of.slice, level, value: statistic, limit: threshold, x, y, size, sign,
         onset_seconds: level === CLEAR ? NaN : since, ...compared, left_out: of.leftOut,
       });
     }
@@ -286,9 +286,15 @@ export const change = defineOperator({
             axis: perViewOr(projections.columns, "axis", i, axisToCome ? NaN : axis) + perViewOr(projections.columns, "shift_x", i, 0),
           };
           const angled = Number.isFinite(rotation_angle);
+          if (count === NONE_COMPARED && said[SEEN] === 0 && said[NEW] === 0) {
+            said[NEW] = 1;
+            out.fault(time, `none of ${count} views has an earlier one to be compared with, so no change can be seen: angles come round further than ` +
+              `max_gap = ${config.max_gap} deg apart within reference = ${config.reference} deg; raise both (golden angle: many turns, and their spacing)`);
+          }
           for (const of of watched) {
             let compared: Compared = { ...NOTHING, noise: of.scatter.rows, view: angled ? UNKNOWN : NO_ANGLE };
             if (angled && readRow(data, of)) compared = compare(of, view);
+            if (compared.view === SEEN) said[SEEN] = 1;
             give(of, compared, time, out);
             for (const kind of [NO_ANGLE, UNKNOWN] as const) {
               if (compared.view !== kind || said[kind]) continue;
@@ -354,6 +360,9 @@ interface Compared {
   readonly motion: 0 | 1;
 }
 const NOTHING: Compared = { view: NEW, visits: 0, noise: NaN, shift: NaN, shift_se: NaN, motion: 0 };
+
+/** So many views without one that was compared are no scan that has just begun. */
+const NONE_COMPARED = 2000;
 
 const SAYS = {
   [NO_ANGLE]: "projection without a rotation angle, no evidence; give the source its angles",

@@ -47,9 +47,15 @@ export function beamOf(metadata: Readonly<Record<string, string>>): Beam {
         // A point at the edge of the sample moves by so much up and down while it turns.
         const off = (far * cols) / 2 / distance_px;
         if (geometry === "cone" && off > FLAT_px) {
+          const near = Math.floor(middle);
+          if (far <= 0.5) {
+            throw new WiringError(
+              `this cone beam is so wide (source ${distance_px.toFixed(0)} px from the axis) that even its middle slice is no fan; record with a longer distance`,
+            );
+          }
           throw new WiringError(
-            `only the middle slice of a cone beam, row ${Math.round(middle)}, lies in a plane with the source; ${far.toFixed(0)} rows ` +
-              `from it, points move by ${off.toFixed(1)} rows as they turn. Name row ${Math.round(middle)}, or record with a longer distance`,
+            `only the middle slice of a cone beam, row ${near}, lies in a plane with the source; ${far.toFixed(1)} rows ` +
+              `from it, points move by ${off.toFixed(1)} rows as they turn. Name row ${near}, or record with a longer distance`,
           );
         }
       }

@@ -13,6 +13,7 @@ import {
   axisOf, engineOptions, MOST_VIEWS, mostViews, pixels, radiusOf, setup, sliceCount, spanOf, written,
 } from "./slice-setup.ts"; // prettier-ignore
 import { tiledKernel } from "./tiled-kernel.ts";
+import { webgpuDevice, webgpuKernel } from "./webgpu/kernel.ts";
 import { runsWasm } from "./wasm/slice-kernel.ts";
 
 /** What stands beside each picture: from what it was made. */
@@ -57,6 +58,8 @@ type Faults = { fault(time: bigint, what: string): void };
 
 /** Rows whose dead samples are said one by one. */
 const MOST_ROWS_SAID = 16;
+/** So many views without two neighbours are more than a scan that has just begun. */
+const VIEWS_TO_JUDGE = 24;
 /** Detector rows of which a view is judged as a whole. */
 const PROBES = 16;
 
@@ -97,6 +100,7 @@ const PROBES = 16;
  * Filter and back-projection run in WebAssembly SIMD, in single precision and with positions of 26 bits after the
  * point: 120 dB from the same in double precision. `kernel: typescript` runs them in plain TypeScript instead. The
  * two differ in the last bits, so neither ever stands in for the other; the slices' metadata say which it was.
+ * `kernel: webgpu` runs them on a graphics card (webgpu/kernel.ts).
  * `threads` share the lines of every picture; their number changes no bit.
  *
  * Reference: Kak & Slaney, Principles of Computerized Tomographic Imaging (1988), section 3.3.
@@ -112,6 +116,7 @@ export const incremental = defineOperator({
         "kernel: this JavaScript engine has no WebAssembly SIMD; set kernel: typescript, which is some five times slower",
       );
     }
+    if (config.kernel === "webgpu") webgpuDevice();
     const names = Object.keys(config.planes);
     for (const name of names) {
       if (!/^[a-z][a-z0-9_]*$/.test(name) || name === "slices")
@@ -164,7 +169,7 @@ export const incremental = defineOperator({
     max_views: integer(0, { min: 0, doc: `views that the window holds; one more, and the oldest leaves; 0: ${MOST_VIEWS}, or what memory allows` }),
     rebuild_rate: quantity("Hz", 500, { min: 1, doc: "views a second (of the stream's time) that a changed picture is made from" }),
     beyond_radius: choice(["incomplete", "missing"], "incomplete", { doc: "pixels that not all views see: as they come out, or NaN" }),
-    kernel: choice(["wasm", "typescript"], "wasm", { doc: "WebAssembly SIMD, or plain TypeScript in double precision" }),
+    kernel: choice(["wasm", "typescript", "webgpu"], "wasm", { doc: "WebAssembly SIMD, plain TypeScript in double precision, or a graphics card (package webgpu)" }),
     threads: integer(1, { min: 1, max: 64, doc: "threads that share the lines of every picture (kernel: wasm)" }),
   },
   key: { list: "slices" },
@@ -175,7 +180,9 @@ export const incremental = defineOperator({
     const [detector, cols] = data.shape as [number, number];
     const { planes, rows, slices, axis, beam, span, options } = setup(config, metadata, detector, cols);
     const threads = config.kernel === "wasm" ? config.threads : 1;
-    const kernel = threads > 1 ? tiledKernel(options, threads) : KERNELS[config.kernel](options);
+    const kernel = config.kernel === "webgpu" ? webgpuKernel(options)
+      : threads > 1 ? tiledKernel(options, threads)
+      : KERNELS[config.kernel](options);
     const fan = beam.fan && fanWeights(cols, axis, beam.fan);
     const most = mostViews(config, options);
     const engine = new SliceEngine(engineOptions(config, { kernel, cols, axis, span, beam, rows, most }));
@@ -242,6 +249,11 @@ export const incremental = defineOperator({
             out.fault(time, `the window is full with max_views = ${most} views before they cover ${beam.circle_deg} deg (largest gap ` +
               `${largestGap_deg.toFixed(2)} deg); the oldest leave, raise max_views`);
           }
+        }
+        if (engine.views.length === VIEWS_TO_JUDGE && !rest.said.includes("apart") && engine.shown().coverage_deg === 0) {
+          rest.said.push("apart");
+          out.fault(time, `no two of ${VIEWS_TO_JUDGE} views are within max_gap = ${config.max_gap} deg of each other, so nothing counts as covered; ` +
+            "set max_gap above the step of the angles");
         }
         rest.count++;
         rest.newest_deg = view.angle_deg;

@@ -55,6 +55,8 @@ export function checkFlux(inputs: Readonly<Record<string, Fields>>, required: bo
     if (required) throw new WiringError("flux: needs flat-field's second output, the counts of a clear pixel; wire it as the input flux");
     return false;
   }
+  if ("image_key" in inputs["flux"]! || "rotation_angle" in inputs["flux"]!)
+    throw new WiringError("flux: this stream has views of the sample in it; wire flat-field's second output, such as flat.flux");
   const [given, wanted] = [inputs["flux"]!["data"]?.shape, inputs["projections"]!["data"]?.shape];
   if (given?.every((n) => typeof n === "number") && wanted?.every((n) => typeof n === "number") && String(given) !== String(wanted)) {
     throw new WiringError(`flux is ${given.join(" × ")} pixels but projections are ${wanted.join(" × ")}; take both from the same flat-field`);

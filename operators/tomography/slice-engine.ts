@@ -71,6 +71,8 @@ interface Rest {
   /** While changed images are made: of those that stand. */
   frozen: Shown | undefined;
   previous_s: number | undefined;
+  /** Of the rotation axis, in the newest view. */
+  newestAxis: number;
 }
 
 /** The images are made afresh when each place in the window was taken so often: roundings add up. */
@@ -98,7 +100,7 @@ export class SliceEngine {
     this.#window = new ViewWindow(options);
     const { axis, filter, span } = options;
     options.kernel.setWindow(filter);
-    this.#rest = { axis, filter, filters: 0, span, since: 0, making: "none", frozen: undefined, previous_s: undefined };
+    this.#rest = { axis, filter, filters: 0, span, since: 0, making: "none", frozen: undefined, previous_s: undefined, newestAxis: axis };
   } // prettier-ignore
 
   get views(): readonly EngineView[] {
@@ -153,6 +155,7 @@ export class SliceEngine {
       );
     }
     rest.previous_s = view.seconds;
+    rest.newestAxis = Number.isNaN(view.axis) ? rest.axis : view.axis;
     for (const old of leaving) this.#free.push(old.slot);
     return leaving;
   }
@@ -161,7 +164,7 @@ export class SliceEngine {
   change({ axis, filter, span }: { axis?: number; filter?: RampWindow; span?: Span }): void {
     const rest = this.#rest;
     const frozen = rest.making === "changed" ? rest.frozen : this.shown();
-    if (axis !== undefined) rest.axis = axis;
+    if (axis !== undefined) rest.axis = rest.newestAxis = axis;
     if (filter !== undefined && filter !== rest.filter) {
       rest.filter = filter;
       rest.filters++;
@@ -197,7 +200,7 @@ export class SliceEngine {
   }
 
   shown(): Shown {
-    const { making, frozen, axis, filter, span } = this.#rest;
+    const { making, frozen, newestAxis: axis, filter, span } = this.#rest;
     if (making === "changed" && frozen) return frozen;
     return {
       ...this.#window.coverage(),

@@ -1,12 +1,13 @@
 import { WiringError } from "../../runtime/index.ts";
 import { detectorRows } from "./detector-rows.ts";
 import { beamOf, type Beam } from "./geometry.ts";
-import { horizontal } from "./planes.ts";
+import { horizontal, type Plane } from "./planes.ts";
 import type { RampWindow } from "./ramp-filter.ts";
 import { readPlane } from "./read-plane.ts";
 import type { EngineOptions } from "./slice-engine.ts";
 import { rowsFor } from "./slice-kernel.ts";
 import { readSpan, type Span } from "./view-window.ts";
+import { webgpuDevice, webgpuViewsThatFit } from "./webgpu/kernel.ts";
 import { viewsThatFit, wasmMemory } from "./wasm/slice-kernel.ts";
 
 // What options and stream of tomography/incremental determine together, and what cannot be right.
@@ -34,7 +35,7 @@ export interface Config {
   readonly max_views: number;
   readonly rebuild_rate: number;
   readonly beyond_radius: "incomplete" | "missing";
-  readonly kernel: "wasm" | "typescript";
+  readonly kernel: "wasm" | "typescript" | "webgpu";
   readonly threads: number;
 }
 
@@ -57,11 +58,22 @@ export function setup(config: Config, metadata: Readonly<Record<string, string>>
     ...Object.entries(config.planes).map(([name, written]) => readPlane(name, written, { detector, size, pitch })),
   ];
   beam.refuse(planes, detector, cols);
+  Object.keys(config.planes).forEach((name, i) => {
+    const nearest = fromAxis(planes[slices.length + i]!);
+    if (nearest > cols)
+      throw new WiringError(`planes: ${name} lies ${nearest.toFixed(0)} px from the axis; the detector is ${cols} px wide and sees nothing there`);
+  });
   const rows = rowsFor(planes, detector, config.shift_rows);
   const options = {
     planes, detectorRows: rows, cols, images: 2, window: config.filter, padding: config.padding,
     middleRow: (detector - 1) / 2, fan: beam.fan,
   };
+  if (config.kernel === "webgpu") {
+    const most = webgpuDevice().buffer_bytes / 4;
+    const large = planes.find(({ rows, cols }) => rows * cols > most);
+    if (large)
+      throw new WiringError(`size: ${large.rows} × ${large.cols} pixels are more than a buffer of this device holds (${most}); set a smaller size, or kernel: wasm`);
+  }
   if (config.kernel === "wasm") {
     const { fixed_bytes } = wasmMemory(options);
     const fit = viewsThatFit(options) * config.threads;
@@ -77,8 +89,17 @@ export function setup(config: Config, metadata: Readonly<Record<string, string>>
   return { planes, rows, slices, axis, beam, span, options };
 } // prettier-ignore
 
+/** How near a plane's lines come to the rotation axis, as lines without end [px]. */
+function fromAxis({ rows, x, y, alongX, alongY, downX, downY }: Plane): number {
+  const off = (r: number): number =>
+    ((x + r * downX) * alongY - (y + r * downY) * alongX) / Math.hypot(alongX, alongY);
+  const [first, last] = [off(0), off(rows - 1)];
+  return first * last <= 0 ? 0 : Math.min(Math.abs(first), Math.abs(last));
+}
+
 export function mostViews(config: Config, options: Parameters<typeof viewsThatFit>[0]): number {
   if (config.max_views > 0) return config.max_views;
+  if (config.kernel === "webgpu") return Math.min(MOST_VIEWS, webgpuViewsThatFit(options));
   return config.kernel === "wasm" ? Math.min(MOST_VIEWS, viewsThatFit(options)) : MOST_VIEWS;
 }
 
@@ -100,6 +121,8 @@ export function spanOf({ window, taper }: Pick<Config, "window" | "taper">, beam
   const span = readSpan(window, taper);
   if (!span)
     throw new WiringError(`window is ${window}; wanted 180 deg, 360 deg, so many views (300 views) or a time (90 s)`);
+  if (taper > 0 && span.kind !== "tapered")
+    throw new WiringError(`taper: only a window of 180 deg has one, not ${window}`);
   const half = span.kind === "tapered" || (span.kind === "angle" && span.period_deg === 180);
   if (half && beam.fan)
     throw new WiringError("window: a half-turn shows all only in a parallel beam; set window: 360 deg for this fan beam");

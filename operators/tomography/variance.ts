@@ -77,7 +77,8 @@ const FRESH_AFTER = 64;
  *
  * `error` has a pixel every `pitch`: the variance changes slowly. Filtered samples are correlated, and pixels lie
  * between them; both are in it, the latter as it is on average over many views. It is good to a few per cent where
- * some ten photons come through; noise that is not the photons' (rings, motion, scatter) is not in it.
+ * some ten photons come through; noise that is not the photons' (rings, motion, scatter) is not in it. In a fan beam
+ * `error` takes 1 / u² for 1 / u⁴: within 5 % of the scatter up to 0.09 D from the axis; regions are exact there too.
  *
  * `regions` has a row a region: the mean that the slice's pixels have, with its standard error, in which it is counted
  * that neighbours are correlated: the error of a mean falls faster than with the root of the number of pixels.

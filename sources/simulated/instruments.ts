@@ -162,8 +162,7 @@ export function instrumentPlans(options: InstrumentOptions): Record<PortName, ()
         data: image("{count}", { type: "u16", shape: [options.projectionRows, options.projectionColumns] }),
       },
       metadata: {
-        x_pixel_size: String((10e-6 * 128) / options.projectionColumns),
-        y_pixel_size: String((10e-6 * 128) / options.projectionColumns),
+        ...pixelSize((10e-6 * 128) / options.projectionColumns),
         rotation_axis: String(rotationAxis(options.projectionColumns)),
       },
     }),
@@ -173,7 +172,7 @@ export function instrumentPlans(options: InstrumentOptions): Record<PortName, ()
       return plan("radiographs", options.radiographInterval_s, camera(options, random("radiograph sample"), random("radiographs")), {
         latency_s: 0.5,
         fields: { ...PORTS.radiographs, data: image("{count}", { type: "u16", shape: [rows, columns] }) },
-        metadata: { x_pixel_size: pixel, y_pixel_size: pixel },
+        metadata: { pixel_size_x: pixel, pixel_size_y: pixel },
       });
     },
     thickness: () => {
@@ -196,6 +195,15 @@ export function instrumentPlans(options: InstrumentOptions): Record<PortName, ()
     truth: () => plan("truth", options.truthInterval_s, truth, { loss: () => 0, latency_s: 0 }),
   }; // prettier-ignore
 }
+
+/** Of a parallel beam the detector's pixels are as large as at the sample. */
+const pixelSize = (size_m: number): Record<string, string> =>
+  Object.fromEntries(
+    ["pixel_size_x", "pixel_size_y", "sample_pixel_size_x", "sample_pixel_size_y"].map((name) => [
+      name,
+      String(size_m),
+    ]),
+  );
 
 /** Column that the axis of rotation falls on: in the middle, but for a little that nobody aligned; pixel i is centred on i. */
 export const rotationAxis = (columns: number): number => (columns - 1) / 2 + 0.75;

@@ -18,6 +18,13 @@ test("a name shows ports, units and options", async () => {
   expect(out).toMatch(/min_signal +quantity +1 \{count\} +F - D below this marks a dead pixel/);
 });
 
+test("options that may be changed while it runs are marked", async () => {
+  const { out } = await command("list", "image/region");
+  expect(out.replace(/\s+/g, " ")).toMatch(/regions list .* may be changed while it runs/);
+  const { out: json } = await command("list", "image/region", "--json");
+  expect(json).toMatch(/"name": "regions",\s+"kind": "list",\s+"live": true/);
+});
+
 test("a group shows all that is in it", async () => {
   const { out } = await command("list", "tomography", "--json");
   const names = (JSON.parse(out) as { name: string }[]).map(({ name }) => name);

@@ -139,7 +139,7 @@ describe("a pocket of gas grows, 20 px to the right of the axis and 15 below", (
   test("plain TypeScript shows the same map to single precision; slices stand in the order of their list", () => {
     const plain = watch(taken, COLS, { ...options, kernel: "typescript", slices: [0, 0] });
     expect([...plain.onset.slice.slice(0, 2)]).toEqual([0, 0]);
-    expect(plain.onset.statistic.filter((_: number, i: number) => i % 2 === 1)).toEqual(fed.onset.statistic);
+    expect(plain.onset.value.filter((_: number, i: number) => i % 2 === 1)).toEqual(fed.onset.value);
     const [one, other] = [plain.map.data.slice(-33 * 33), fed.map.data.slice(-33 * 33)];
     for (let i = 0; i < one.length; i++)
       if (Math.abs(other[i]!) > 1) expect(one[i]! / other[i]!).toBeCloseTo(1, 3);

@@ -269,6 +269,15 @@ test("a full window lets the oldest view go, and says so where angles are missin
   expect(fed.faults[0].what).toMatch(/full with max_views = 40 .* raise max_views/);
 });
 
+test("views that are further apart than max_gap cover nothing, and that is said once", () => {
+  const fed = reconstruct(scan(steps(60, 3), 32), { max_gap: "1 deg", every: 60 });
+  expect(fed.slices.coverage.at(-1)).toBe(0);
+  expect(fed.faults.map(({ what }: { what: string }) => what)).toEqual([
+    expect.stringMatching(/no two of 24 views are within max_gap = 1 deg .* set max_gap above the step/),
+  ]);
+  expect(reconstruct(scan(steps(60, 3), 32), { every: 60 }).faults).toEqual([]);
+});
+
 test("what already is a line integral is not logged again, and what is not finite is not known", () => {
   const taken = scan(steps(60, 3), 64);
   const data = new Float32Array(60 * 64);
@@ -344,7 +353,13 @@ describe("the stream", () => {
     expect(() => reconstruct(taken, {}, { metadata: { projections: { rotation_axis: "?" } } })).toThrow(
       /axis: the stream's rotation_axis "\?" is not on the detector/,
     );
-    expect(() => reconstruct(taken, { window: 180 })).toThrow(/wanted text/);
+    expect(() => reconstruct(taken, { window: 180 })).toThrow(/window: wanted text, such as "180 deg"/);
+    expect(() => reconstruct(taken, { window: "360 deg", taper: "20 deg" })).toThrow(
+      /taper: only a window of 180 deg/,
+    );
+    expect(() => reconstruct(taken, { planes: { front: "y=40" } })).toThrow(
+      /front lies 40 px from the axis; the detector is 16 px wide/,
+    );
     expect(() => reconstruct(taken, { filter: "welch" })).toThrow(/not one of ram-lak/);
   });
 });
