@@ -11,7 +11,9 @@ const target = `${root}${folder}/kernels.wasm.ts`;
 let bytes;
 const { error, stderr } = await asc.main(
   [
-    ...["back-projection", "forward-projection", "minus-log", "ramp-filter"].map((name) => `${folder}/${name}.as.ts`),
+    ...["back-projection", "forward-projection", "minus-log", "ramp-filter"].map(
+      (name) => `${folder}/${name}.as.ts`,
+    ),
     ...["--outFile", "kernels.wasm", "--baseDir", root],
     ...["-O3", "--noAssert", "--runtime", "stub", "--enable", "simd"],
   ],

@@ -54,7 +54,9 @@ try {
   // Drawn: no image or curve still says that it has none, and each trace reads a number.
   await page.waitForFunction(() => {
     const parts = [
-      ...document.querySelector("op-app").shadowRoot.querySelectorAll("op-trace, op-image, op-tomography, op-curve"),
+      ...document
+        .querySelector("op-app")
+        .shadowRoot.querySelectorAll("op-trace, op-image, op-tomography, op-curve"),
     ];
     return (
       parts.length > 4 &&
