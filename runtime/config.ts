@@ -100,11 +100,17 @@ export function integer(initial: Given<number>, about: Range = {}): Option<numbe
   return option("integer", initial, whole as v.GenericSchema<unknown, number>, { doc: about.doc });
 }
 
-export function text(initial: Given<string>, about: About = {}): Option<string> {
+/** `check` says what is wrong with a value, undefined where nothing is. */
+export function text(
+  initial: Given<string>,
+  about: About & { check?: (value: string) => string | undefined } = {},
+): Option<string> {
   const such = typeof initial === "string" && initial !== "" ? `, such as "${initial}"` : "";
-  return option("text", initial, v.string(`wanted text${such}`) as v.GenericSchema<unknown, string>, {
-    doc: about.doc,
-  });
+  const read = v.pipe(
+    v.string(`wanted text${such}`),
+    v.check((value) => about.check?.(value) === undefined, ({ input }) => about.check!(input)!), // prettier-ignore
+  );
+  return option("text", initial, read as v.GenericSchema<unknown, string>, { doc: about.doc });
 }
 
 export function flag(initial: Given<boolean>, about: About = {}): Option<boolean> {

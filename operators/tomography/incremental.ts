@@ -10,7 +10,7 @@ import { RAMP_WINDOWS } from "./ramp-filter.ts";
 import { SliceEngine, type NewView } from "./slice-engine.ts";
 import { KERNELS } from "./slice-kernel.ts";
 import {
-  axisOf, engineOptions, MOST_VIEWS, mostViews, pixels, radiusOf, setup, sliceCount, spanOf, written,
+  axisOf, engineOptions, MOST_VIEWS, mostViews, pixels, radiusOf, setup, sliceCount, spanOf, windowMistake, written,
 } from "./slice-setup.ts"; // prettier-ignore
 import { tiledKernel } from "./tiled-kernel.ts";
 import { webgpuDevice, webgpuKernel } from "./webgpu/kernel.ts";
@@ -150,7 +150,7 @@ export const incremental = defineOperator({
   config: {
     slices: list<string | number>([], { doc: "rows of the detector, such as 512 or z=512; default the middle one, or none where planes are named" }),
     planes: record({}, { doc: "other planes by name: x=12, y=0, z=512, or through x,y,z normal x,y,z; x and y in pixels from the axis, z a detector row" }),
-    window: text("180 deg", { doc: "180 deg, 360 deg, so many views (300 views) or a time (90 s): how far back a view counts" }),
+    window: text("180 deg", { check: windowMistake, doc: "180 deg, 360 deg, so many views (300 views) or a time (90 s): how far back a view counts" }),
     taper: quantity("deg", 0, { min: 0, max: 180, doc: "of a window of 180 deg: views come in and leave by and by over this angle" }),
     forgetting: quantity("1", 0, { min: 0, max: 0.99, doc: "with a window of 360 deg: part of an angle's old row that stays when it comes round again" }),
     axis: quantity("{px}", NaN, { doc: "column of the rotation axis; default the stream's rotation_axis, else the middle" }),

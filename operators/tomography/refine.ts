@@ -11,7 +11,7 @@ import { RAMP_WINDOWS } from "./ramp-filter.ts";
 import { SliceEngine } from "./slice-engine.ts";
 import { KERNELS } from "./slice-kernel.ts";
 import { regionOf, SliceRefinement, type MeasuredView } from "./slice-refinement.ts";
-import { axisOf, spanOf } from "./slice-setup.ts";
+import { axisOf, spanOf, windowMistake } from "./slice-setup.ts";
 import { runsWasm } from "./wasm/slice-kernel.ts";
 
 const STATE = {
@@ -100,7 +100,7 @@ export const refine = defineOperator({
     tv_weight: quantity("1", 0.03, { min: 0, doc: "with tv: of the slice's standard deviation; what differs by less is smoothed" }),
     tv_steps: integer(20, { min: 1, max: 1000, doc: "with tv: steps after each pass" }),
     non_negative: flag(true, { doc: "no pixel of the region may be below zero" }),
-    window: text("180 deg", { doc: "180 deg, 360 deg, so many views (300 views) or a time (90 s): how far back a view counts" }),
+    window: text("180 deg", { check: windowMistake, doc: "180 deg, 360 deg, so many views (300 views) or a time (90 s): how far back a view counts" }),
     axis: quantity("{px}", NaN, { doc: "column of the rotation axis; default the stream's rotation_axis, else the middle" }),
     filter: choice(RAMP_WINDOWS, "hann", { doc: "window of the ramp filter of the picture that it begins with: a soft one, for what the views leave open stays as it is there" }),
     centre_x: quantity("{px}", 0, { doc: "middle of the region, to the right of the axis" }),

@@ -117,10 +117,16 @@ export function engineOptions(config: Config, { kernel, cols, axis, span, beam, 
   };
 } // prettier-ignore
 
+/** What is wrong with a window as it is written. */
+export const windowMistake = (window: string): string | undefined =>
+  readSpan(window, 0)
+    ? undefined
+    : `${window} is no window; wanted 180 deg, 360 deg, so many views (300 views) or a time (90 s)`;
+
 export function spanOf({ window, taper }: Pick<Config, "window" | "taper">, beam: Beam): Span {
   const span = readSpan(window, taper);
   if (!span)
-    throw new WiringError(`window is ${window}; wanted 180 deg, 360 deg, so many views (300 views) or a time (90 s)`);
+    throw new WiringError(`window: ${windowMistake(window)}`);
   if (taper > 0 && span.kind !== "tapered")
     throw new WiringError(`taper: only a window of 180 deg has one, not ${window}`);
   const half = span.kind === "tapered" || (span.kind === "angle" && span.period_deg === 180);

@@ -12,7 +12,7 @@ import { horizontal, type Plane, type ViewGeometry } from "./planes.ts";
 import { RAMP_WINDOWS } from "./ramp-filter.ts";
 import { readRegion, RegionMean, type Region } from "./region-mean.ts";
 import { rowVariance } from "./row-variance.ts";
-import { axisOf, MOST_VIEWS, radiusOf, spanOf, written } from "./slice-setup.ts";
+import { axisOf, MOST_VIEWS, radiusOf, spanOf, written, windowMistake } from "./slice-setup.ts";
 import { KERNELS, type Line } from "./slice-kernel.ts";
 import { ViewWindow, type Held } from "./view-window.ts";
 import { runsWasm } from "./wasm/slice-kernel.ts";
@@ -120,7 +120,7 @@ export const variance = defineOperator({
   config: {
     slices: list<string | number>([], { doc: "rows of the detector, such as 512 or z=512; default the middle one" }),
     regions: list<string>([], { doc: "circles x,y,r and rectangles x0,y0,x1,y1 in pixels from the axis, y upwards" }),
-    window: text("180 deg", { doc: "180 deg, 360 deg, so many views (300 views) or a time (90 s): how far back a view counts" }),
+    window: text("180 deg", { check: windowMistake, doc: "180 deg, 360 deg, so many views (300 views) or a time (90 s): how far back a view counts" }),
     taper: quantity("deg", 0, { min: 0, max: 180, doc: "of a window of 180 deg: views come in and leave by and by over this angle" }),
     axis: quantity("{px}", NaN, { doc: "column of the rotation axis; default the stream's rotation_axis, else the middle" }),
     filter: choice(RAMP_WINDOWS, "shepp-logan", { doc: "window of the ramp filter" }),

@@ -153,7 +153,7 @@ alarms:
     expect.stringMatching(/^five\.yaml:3: .*echem\/fil is not known; did you mean echem\/file\?/),
     expect.stringMatching(/^five\.yaml:4: .*pase is not known; did you mean pace\?/),
     expect.stringMatching(/^five\.yaml:6: .*no port frame; did you mean frames\?/),
-    expect.stringMatching(/^five\.yaml:10: .*window: kg cannot be converted to deg/),
+    expect.stringMatching(/^five\.yaml:10: .*window: 180 kg is no window; wanted 180 deg/),
     expect.stringMatching(/^five\.yaml:12: .*hihg is not known; did you mean high\?/),
     "5 mistakes; nothing was started.",
   ]);

@@ -347,7 +347,7 @@ describe("the stream", () => {
     );
     expect(() => reconstruct(taken, { slices: ["y=3"] })).toThrow(/y=3 is not a row/);
     expect(() => reconstruct(taken, { window: "90 deg" })).toThrow(
-      /window is 90 deg; wanted 180 deg, 360 deg, so many views/,
+      /window: 90 deg is no window; wanted 180 deg, 360 deg, so many views/,
     );
     expect(() => reconstruct(taken, { axis: 16 })).toThrow(/axis: 16 px is not on the detector, 0 to 15 px/);
     expect(() => reconstruct(taken, {}, { metadata: { projections: { rotation_axis: "?" } } })).toThrow(

@@ -349,7 +349,7 @@ describe("the stream", () => {
     [{ regions: Array(65).fill("0,0,3") }, /at most 64/],
     [{ axis: 99 }, /axis: 99 px is not on the detector/],
     [{ slices: [3] }, /slices: 3 is not a row/],
-    [{ window: "7 kg" }, /window is 7 kg/],
+    [{ window: "7 kg" }, /7 kg is no window/],
   ])("refused at the start: %j", (wrong, why) => {
     expect(() => errors(taken, cols, wrong)).toThrow(why);
   });
