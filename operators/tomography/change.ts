@@ -9,13 +9,11 @@ import { EarlierViews } from "./earlier-views.ts";
 import { fanWeights } from "./fan.ts";
 import { beamOf } from "./geometry.ts";
 import { lineIntegralsOf } from "./line-integrals.ts";
-import { PER_VIEW } from "./per-view.ts";
+import { PER_VIEW, perViewOr } from "./per-view.ts";
 import { checkFlux, FLUX, FluxInForce, photonVariance, roughVariance } from "./photon-noise.ts";
 import { horizontal, type ViewGeometry } from "./planes.ts";
-import { perViewOr } from "./per-view-or.ts";
-import { axisOf, radiusOf } from "./slice-setup.ts";
+import { axisOf, radiusOf, checkKernel } from "./slice-setup.ts";
 import { Scatter, ViewDifference } from "./view-difference.ts";
-import { runsWasm } from "./wasm/slice-kernel.ts";
 
 const CLEAR = 0, WATCH = 1, ALARM = 2; // prettier-ignore
 const SEEN = 0, NO_ANGLE = 1, UNKNOWN = 2, NEW = 3, DISTURBED = 4; // prettier-ignore
@@ -115,9 +113,7 @@ export const change = defineOperator({
   },
   output: (inputs, config, { projections: metadata = {} }) => {
     checkFlux(inputs, false);
-    if (config.kernel === "wasm" && !runsWasm())
-      throw new WiringError("kernel: this JavaScript engine has no WebAssembly SIMD; set kernel: typescript");
-    const [rows, cols] = inputs.projections.data.shape as (number | string)[];
+    checkKernel(config.kernel);const [rows, cols] = inputs.projections.data.shape as (number | string)[];
     let size: number | string = config.size || "row";
     if (typeof rows === "number" && typeof cols === "number") size = setup(config, metadata, rows, cols).size;
     const shape = [size, size === "row" ? "col" : size];

@@ -1,20 +1,19 @@
 import {
   choice, code, defineOperator, image, integer, label, list, quantity, record, scalar, text, WiringError,
-  type Columns, type Field,
+  type Field,
 } from "../../runtime/index.ts"; // prettier-ignore
 import { fanWeights } from "./fan.ts";
 import { lineIntegralsOf } from "./line-integrals.ts";
-import { PER_VIEW } from "./per-view.ts";
+import { PER_VIEW, perViewOr } from "./per-view.ts";
 import type { Plane } from "./planes.ts";
 import { RAMP_WINDOWS } from "./ramp-filter.ts";
 import { SliceEngine, type NewView } from "./slice-engine.ts";
 import { KERNELS } from "./slice-kernel.ts";
 import {
-  axisOf, engineOptions, MOST_VIEWS, mostViews, pixels, radiusOf, setup, sliceCount, spanOf, windowMistake, written,
+  axisOf, checkKernel, engineOptions, MOST_VIEWS, mostViews, pixels, radiusOf, setup, sliceCount, spanOf, windowMistake, written,
 } from "./slice-setup.ts"; // prettier-ignore
 import { tiledKernel } from "./tiled-kernel.ts";
-import { webgpuDevice, webgpuKernel } from "./webgpu/kernel.ts";
-import { runsWasm } from "./wasm/slice-kernel.ts";
+import { webgpuKernel } from "./webgpu/kernel.ts";
 
 /** What stands beside each picture: from what it was made. */
 const STATE = {
@@ -111,12 +110,7 @@ export const incremental = defineOperator({
   input: { projections: { data: image("1"), rotation_angle: scalar("deg"), ...PER_VIEW } },
   output: ({ projections }, config, { projections: metadata = {} }) => {
     const [rows, cols] = projections.data.shape as (number | string)[];
-    if (config.kernel === "wasm" && !runsWasm()) {
-      throw new WiringError(
-        "kernel: this JavaScript engine has no WebAssembly SIMD; set kernel: typescript, which is some five times slower",
-      );
-    }
-    if (config.kernel === "webgpu") webgpuDevice();
+    checkKernel(config.kernel);
     const names = Object.keys(config.planes);
     for (const name of names) {
       if (!/^[a-z][a-z0-9_]*$/.test(name) || name === "slices")
@@ -263,11 +257,6 @@ export const incremental = defineOperator({
       reading.length = 0;
     }
 
-    const perView = (columns: Columns, name: keyof typeof PER_VIEW, i: number, otherwise: number): number => {
-      const value = (columns[name] as Float64Array | undefined)?.[i];
-      return value === undefined || Number.isNaN(value) ? otherwise : value;
-    };
-
     return {
       step({ projections }, out, upTo) {
         const results = out as unknown as Results & Faults;
@@ -285,8 +274,8 @@ export const incremental = defineOperator({
           }
           const view = {
             angle_deg: rotation_angle, seconds, filled: filled.reduce((sum, { count }) => sum + count, 0),
-            axis: perView(columns, "axis", i, NaN), shift_x: perView(columns, "shift_x", i, 0),
-            shift_y: perView(columns, "shift_y", i, 0), scale: perView(columns, "scale", i, 1),
+            axis: perViewOr(columns, "axis", i, NaN), shift_x: perViewOr(columns, "shift_x", i, 0),
+            shift_y: perViewOr(columns, "shift_y", i, 0), scale: perViewOr(columns, "scale", i, 1),
           };
           reading.push({ time, view, filled });
           if (reading.length === kernel.viewsAtOnce) takeIn(results);

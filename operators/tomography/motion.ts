@@ -5,15 +5,13 @@ import {
 import { detectorRows } from "./detector-rows.ts";
 import { beamOf } from "./geometry.ts";
 import { lineIntegralsOf } from "./line-integrals.ts";
-import { PER_VIEW, perViewAt, perViewFields, perViewNames } from "./per-view.ts";
+import { PER_VIEW, perViewAt, perViewFields, perViewNames, perViewOr } from "./per-view.ts";
 import { horizontal } from "./planes.ts";
 import { registrar } from "./registration.ts";
 import { SampleTracker, type Found, type View } from "./sample-tracker.ts";
-import { perViewOr } from "./per-view-or.ts";
-import { axisOf } from "./slice-setup.ts";
+import { axisOf, checkKernel } from "./slice-setup.ts";
 import { translationOf, type ShiftOf, type Translation } from "./translation.ts";
 import { wrap } from "./view-window.ts";
-import { runsWasm } from "./wasm/slice-kernel.ts";
 
 const STILL = 0, MAYBE = 1, MOVED = 2; // prettier-ignore
 const FOLLOWED = 0, FIRST = 1, UNMATCHED = 2, UNUSABLE = 3; // prettier-ignore
@@ -147,9 +145,7 @@ export const motion = defineOperator({
   input: { projections: { data: image("1"), rotation_angle: scalar("deg"), ...PER_VIEW } },
   output: ({ projections }, config, { projections: metadata = {} }) => {
     const [rows, cols] = projections.data.shape as (number | string)[];
-    if (config.kernel === "wasm" && !runsWasm())
-      throw new WiringError("kernel: this JavaScript engine has no WebAssembly SIMD; set kernel: typescript");
-    if (typeof rows === "number" && typeof cols === "number") setup(config, metadata, rows, cols);
+    checkKernel(config.kernel);if (typeof rows === "number" && typeof cols === "number") setup(config, metadata, rows, cols);
     const { data, rotation_angle } = projections as Fields;
     const { shift_x, scale, shift_y } = PER_VIEW;
     return {

@@ -27,3 +27,9 @@ export function perViewFields(fields: Fields): Fields {
 export function perViewAt(columns: Columns, names: readonly PerView[], i: number): Record<string, number> {
   return Object.fromEntries(names.map((name) => [name, (columns[name] as Float64Array)[i]!]));
 }
+
+/** What a stream knows of a view, or a number where it does not. */
+export function perViewOr(columns: Columns, name: PerView, i: number, otherwise: number): number {
+  const value = (columns[name] as Float64Array | undefined)?.[i];
+  return value === undefined || Number.isNaN(value) ? otherwise : value;
+}

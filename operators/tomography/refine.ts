@@ -4,15 +4,13 @@ import {
 import { detectorRows } from "./detector-rows.ts";
 import { beamOf } from "./geometry.ts";
 import { lineIntegralsOf } from "./line-integrals.ts";
-import { PER_VIEW } from "./per-view.ts";
-import { perViewOr } from "./per-view-or.ts";
+import { PER_VIEW, perViewOr } from "./per-view.ts";
 import { horizontal } from "./planes.ts";
 import { RAMP_WINDOWS } from "./ramp-filter.ts";
 import { SliceEngine } from "./slice-engine.ts";
 import { KERNELS } from "./slice-kernel.ts";
 import { regionOf, SliceRefinement, type MeasuredView } from "./slice-refinement.ts";
-import { axisOf, spanOf, windowMistake } from "./slice-setup.ts";
-import { runsWasm } from "./wasm/slice-kernel.ts";
+import { axisOf, spanOf, windowMistake, checkKernel } from "./slice-setup.ts";
 
 const STATE = {
   slice: code({ doc: "row of the detector" }),
@@ -80,9 +78,7 @@ export const refine = defineOperator({
   input: { projections: { data: image("1"), rotation_angle: scalar("deg"), ...PER_VIEW } },
   output: ({ projections }, config, { projections: metadata = {} }) => {
     const [rows, cols] = projections.data.shape as (number | string)[];
-    if (config.kernel === "wasm" && !runsWasm())
-      throw new WiringError("kernel: this JavaScript engine has no WebAssembly SIMD; set kernel: typescript");
-    const made = typeof rows === "number" && typeof cols === "number" ? setup(config, metadata, rows, cols) : undefined;
+    checkKernel(config.kernel);const made = typeof rows === "number" && typeof cols === "number" ? setup(config, metadata, rows, cols) : undefined;
     const shape = made ? [made.region.rows, made.region.cols] : ["row", "col"];
     return { refined: { data: image("1/{px}", { shape, quantity: "attenuation coefficient" }), ...STATE } };
   },

@@ -51,6 +51,33 @@ export function rowVariance(cols: number, window: RampWindow, width: number): Ro
   for (let i = 0; i < n; i++) re[i] = (halfWay(i) + halfWay((i + n - 1) % n)) / 2;
   forward(re, im);
   const spectrum = re.map((x) => x / n); // b is even, so its transform is real
+  const convolve = convolution(n, spectrum);
+  return (row) => convolve(row).subarray(0, cols);
+}
+
+/**
+ * Weights of the samples p in Σ_t a(t) q(t), q = h * p: g = h * a, since h is even. With `edge`, where rows go on with
+ * their end values, what falls beyond the ends counts for these.
+ */
+export function throughRamp(cols: number, window: RampWindow, padding: Padding): RowFilter {
+  const n = powerOfTwo(2 * cols);
+  const convolve = convolution(n, rampGain(n, window));
+  return (row) => {
+    const re = convolve(row);
+    if (padding === "edge") {
+      const half = cols + ((n - cols) >> 1);
+      for (let i = cols; i < half; i++) re[cols - 1]! += re[i]!;
+      for (let i = half; i < n; i++) re[0]! += re[i]!;
+    }
+    return re.subarray(0, cols);
+  };
+}
+
+/** A row round a circle of n points, convolved with what has this spectrum (over n); lent until the next call. */
+function convolution(n: number, spectrum: Float64Array): (row: ArrayLike<number>) => Float64Array {
+  const { forward, inverse } = fft(n);
+  const re = new Float64Array(n);
+  const im = new Float64Array(n);
   return (row) => {
     re.fill(0);
     re.set(row);
@@ -61,35 +88,6 @@ export function rowVariance(cols: number, window: RampWindow, width: number): Ro
       im[p]! *= spectrum[p]!;
     }
     inverse(re, im);
-    return re.subarray(0, cols);
-  };
-}
-
-/**
- * Weights of the samples p in Σ_t a(t) q(t), q = h * p: g = h * a, since h is even. With `edge`, where rows go on with
- * their end values, what falls beyond the ends counts for these.
- */
-export function throughRamp(cols: number, window: RampWindow, padding: Padding): RowFilter {
-  const n = powerOfTwo(2 * cols);
-  const { forward, inverse } = fft(n);
-  const gain = rampGain(n, window);
-  const re = new Float64Array(n);
-  const im = new Float64Array(n);
-  return (row) => {
-    re.fill(0);
-    re.set(row);
-    im.fill(0);
-    forward(re, im);
-    for (let p = 0; p < n; p++) {
-      re[p]! *= gain[p]!;
-      im[p]! *= gain[p]!;
-    }
-    inverse(re, im);
-    if (padding === "edge") {
-      const half = cols + ((n - cols) >> 1);
-      for (let i = cols; i < half; i++) re[cols - 1]! += re[i]!;
-      for (let i = half; i < n; i++) re[0]! += re[i]!;
-    }
-    return re.subarray(0, cols);
+    return re;
   };
 }

@@ -8,7 +8,7 @@ import type { EngineOptions } from "./slice-engine.ts";
 import { rowsFor } from "./slice-kernel.ts";
 import { readSpan, type Span } from "./view-window.ts";
 import { webgpuDevice, webgpuViewsThatFit } from "./webgpu/kernel.ts";
-import { viewsThatFit, wasmMemory } from "./wasm/slice-kernel.ts";
+import { runsWasm, viewsThatFit, wasmMemory } from "./wasm/slice-kernel.ts";
 
 // What options and stream of tomography/incremental determine together, and what cannot be right.
 
@@ -37,6 +37,15 @@ export interface Config {
   readonly beyond_radius: "incomplete" | "missing";
   readonly kernel: "wasm" | "typescript" | "webgpu";
   readonly threads: number;
+}
+
+/** Throws WiringError where the kernel that was named cannot run here: another never stands in for it. */
+export function checkKernel(kernel: Config["kernel"]): void {
+  if (kernel === "wasm" && !runsWasm())
+    throw new WiringError(
+      "kernel: this JavaScript engine has no WebAssembly SIMD; set kernel: typescript, which is some five times slower",
+    );
+  if (kernel === "webgpu") webgpuDevice();
 }
 
 export const sliceCount = ({ slices, planes }: Config): number =>

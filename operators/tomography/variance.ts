@@ -5,17 +5,15 @@ import { detectorRows } from "./detector-rows.ts";
 import { fanWeights } from "./fan.ts";
 import { beamOf } from "./geometry.ts";
 import { fillGaps, lineIntegralsOf } from "./line-integrals.ts";
-import { PER_VIEW } from "./per-view.ts";
-import { perViewOr } from "./per-view-or.ts";
+import { PER_VIEW, perViewOr } from "./per-view.ts";
 import { checkFlux, FLUX, FluxInForce, photonVariance } from "./photon-noise.ts";
 import { horizontal, type Plane, type ViewGeometry } from "./planes.ts";
 import { RAMP_WINDOWS } from "./ramp-filter.ts";
 import { readRegion, RegionMean, type Region } from "./region-mean.ts";
 import { rowVariance } from "./row-variance.ts";
-import { axisOf, MOST_VIEWS, radiusOf, spanOf, written, windowMistake } from "./slice-setup.ts";
+import { axisOf, MOST_VIEWS, radiusOf, spanOf, written, windowMistake, checkKernel } from "./slice-setup.ts";
 import { KERNELS, type Line } from "./slice-kernel.ts";
 import { ViewWindow, type Held } from "./view-window.ts";
-import { runsWasm } from "./wasm/slice-kernel.ts";
 
 const STATE = {
   slice: code({ doc: "row of the detector" }),
@@ -95,9 +93,7 @@ export const variance = defineOperator({
   },
   output: (inputs, config, { projections: metadata = {} }) => {
     checkFlux(inputs, true);
-    if (config.kernel === "wasm" && !runsWasm())
-      throw new WiringError("kernel: this JavaScript engine has no WebAssembly SIMD; set kernel: typescript");
-    const [rows, cols] = inputs.projections.data.shape as (number | string)[];
+    checkKernel(config.kernel);const [rows, cols] = inputs.projections.data.shape as (number | string)[];
     let shape: (number | string)[] = ["row", "col"];
     if (typeof rows === "number" && typeof cols === "number") {
       const { plane } = setup(config, metadata, rows, cols);

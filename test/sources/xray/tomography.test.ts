@@ -2,39 +2,15 @@ import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync }
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { concat, type Columns } from "../../../runtime/columns.ts";
-import { readConfig } from "../../../runtime/config.ts";
-import type { SourceContext, SourceItem } from "../../../runtime/index.ts";
+import type { Columns } from "../../../runtime/columns.ts";
+import type { SourceItem } from "../../../runtime/index.ts";
 import { imageSize, type NumericArray } from "../../../runtime/wire/schema.ts";
 import { readFrame } from "../../../sources/xray/frame-files.ts";
 import { tomography } from "../../../sources/xray/tomography.ts";
+import { open, readAll } from "./read-scan.ts";
 import { dataExchange, folder, frames, nxtomo, NXTOMO_GROUPS, NXTOMO_KEYS, renameFilter, writeHdf5, type Member } from "./tomography-files.ts"; // prettier-ignore
 
 const SECOND = 1_000_000_000n;
-
-function open(path: string, options: Record<string, unknown> = {}, context: Partial<SourceContext> = {}) {
-  const { config, problems } = readConfig(tomography.config, { path, ...options });
-  expect(problems).toEqual([]);
-  return tomography.open(config, {
-    signal: new AbortController().signal, now: () => 0n, timezone: "Europe/Berlin", timezoneAssumed: true, directory: "/",
-    ...context,
-  }) as AsyncIterable<SourceItem>;
-} // prettier-ignore
-
-async function readAll(
-  path: string,
-  options: Record<string, unknown> = {},
-  context: Partial<SourceContext> = {},
-) {
-  const items: SourceItem[] = [];
-  for await (const item of open(path, options, context)) items.push(item);
-  const port = Object.keys(items[0]!.schema!)[0]!;
-  const schema = items[0]!.schema![port]!;
-  const parts = items.flatMap(({ rows }) => (rows ? [rows[port] as Columns] : []));
-  // oxlint-disable-next-line no-explicit-any
-  const columns = (parts.length ? concat(parts, schema.fields) : { time: new BigInt64Array(0) }) as any;
-  return { items, port, schema, columns, faults: items.flatMap((item) => item.faults ?? []) };
-}
 
 let directory: string;
 let count = 0;
