@@ -205,6 +205,8 @@ export interface SourceDefinition<O extends Ports = Ports, C extends Options = O
    * are relative to `directory`, as when it is opened.
    */
   readonly output: O | ((config: ConfigOf<C>, directory: string) => O);
+  /** Which of its ports it gives with these options; all, where this is absent. */
+  readonly gives?: (config: ConfigOf<C>) => readonly string[];
   /** True where its streams hold just the declared columns. */
   readonly closed?: boolean;
   readonly config: C;

@@ -310,7 +310,12 @@ function portsOf(
   say: Say,
 ): Ports | undefined {
   const { name, definition, config, sound } = source;
-  if (typeof definition.output !== "function") return definition.output as Ports;
+  if (typeof definition.output !== "function") {
+    const ports = definition.output as Ports;
+    // A replay gives what was recorded, and has no options to go by.
+    if (!sound || recorded || !definition.gives) return ports;
+    return Object.fromEntries(definition.gives(config as never).map((port) => [port, ports[port]!]));
+  }
   try {
     if (recorded) return recorded(name);
     return sound ? (definition.output(config, directory) as Ports) : undefined;

@@ -79,6 +79,7 @@ export const tomography = defineSource({
     },
     projections: { data: image("1"), rotation_angle: scalar("deg") },
   },
+  gives: ({ already }) => [already === "counts" ? "frames" : "projections"],
   config: CONFIG,
   claims: (head) => hdf5At(head) !== undefined || formatOf(head) !== "hdf5",
   open: (config, context) => framesOf(config, context),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
-  choice, code, curve, defineOperator, defineSink, defineSource, image, integer, list, quantity, scalar, text, wire,
+  choice, code, curve, defineOperator, defineSink, defineSource, flag, image, integer, list, quantity, scalar, text, wire,
   WiringError, type PipelineSpec, type Registry,
 } from "../../runtime/index.ts"; // prettier-ignore
 
@@ -201,6 +201,27 @@ describe("connections", () => {
       "operators.flat.from: tomography/flat-field needs a stream at its port frames [data, image_key]",
     );
     expect(rest).toEqual([]);
+  });
+
+  test("a port that the source's options rule out", () => {
+    const corrected = defineSource({
+      ...bench,
+      config: { corrected: flag(false) },
+      gives: ({ corrected }) => [corrected ? "cycler" : "frames"],
+    });
+    const operators = { flat: whole.operators["flat"]! };
+    const found = (corrected_: boolean) =>
+      wire(
+        {
+          ...whole,
+          sources: { cell: { use: "simulated/bench", with: { corrected: corrected_ } } },
+          operators,
+          alarms: {},
+        },
+        { ...registry, sources: [corrected] },
+      ).problems.map(({ message }) => message);
+    expect(found(false)).toEqual([]);
+    expect(found(true)).toEqual(["cell has no port frames. Its streams: cell.cycler"]);
   });
 
   test("one stream where there are several ports, or ports of any name", () => {
