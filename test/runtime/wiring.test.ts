@@ -205,9 +205,11 @@ describe("connections", () => {
 
   test("a port that the source's options rule out", () => {
     const corrected = defineSource({
-      ...bench,
+      name: "simulated/bench",
+      output: bench.output,
       config: { corrected: flag(false) },
-      gives: ({ corrected }) => [corrected ? "cycler" : "frames"],
+      gives: (config) => [config.corrected ? "cycler" : "frames"],
+      async *open() {},
     });
     const operators = { flat: whole.operators["flat"]! };
     const found = (corrected_: boolean) =>
