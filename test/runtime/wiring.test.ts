@@ -206,7 +206,10 @@ describe("connections", () => {
   test("a port that the source's options rule out", () => {
     const corrected = defineSource({
       name: "simulated/bench",
-      output: bench.output,
+      output: {
+        cycler: { voltage_volt: scalar("V") },
+        frames: { data: image("{count}", { type: "u16" }), image_key: code() },
+      },
       config: { corrected: flag(false) },
       gives: (config) => [config.corrected ? "cycler" : "frames"],
       async *open() {},
