@@ -4,7 +4,10 @@
 export { join } from "./correlate/join.ts";
 
 // drift
+export { baseline } from "./drift/baseline.ts";
+export { coordinates } from "./drift/coordinates.ts";
 export { driftImages } from "./drift/images.ts";
+export { withinFrame } from "./drift/within-frame.ts";
 
 // echem
 export { steps } from "./echem/steps.ts";

@@ -1,8 +1,9 @@
 import {
-  choice, concat, defineOperator, flag, isList, list, nearest, quantity, REQUIRED, scalar, slice, WiringError,
+  choice, defineOperator, flag, list, nearest, quantity, REQUIRED, scalar, slice, WiringError,
   type Column, type Columns, type Field, type Fields, type Rows,
 } from "../../runtime/index.ts"; // prettier-ignore
 import { asOf, axisOf, nsBetween, settled, type Axis } from "./as-of.ts";
+import { copyRows, withHeld } from "./held-rows.ts";
 
 /**
  * As-of join by event time: beside each row of `reference` the newest row of every other stream.
@@ -56,7 +57,7 @@ export const join = defineOperator({
       step(given, out, upTo) {
         const ports = given as unknown as Record<string, Rows<Fields>>;
         const rows: Record<string, Columns> = {};
-        for (const port in kept) rows[port] = together(held[port], ports[port]!.columns, kept[port]!);
+        for (const port in kept) rows[port] = withHeld(held[port], ports[port]!.columns, kept[port]!);
         const reference = axisOf(rows["reference"]!.time);
         const axes = others.map(({ port }) => axisOf(rows[port]!.time));
         const end = upTo === Infinity ? undefined : axisOf(BigInt64Array.of(timeAt(upTo)));
@@ -78,13 +79,13 @@ export const join = defineOperator({
         held = {};
         if (!end) return;
         if (ready < reference.length)
-          held["reference"] = copy(slice(rows["reference"]!, carried, ready, reference.length));
+          held["reference"] = copyRows(slice(rows["reference"]!, carried, ready, reference.length));
         // The next reference time to be matched is that of the first that waits, or not before `upTo`.
         const [next, at] = ready < reference.length ? [reference, ready] : [end, 0];
         others.forEach(({ port }, i) => {
           const from = firstOfUse(axes[i]!, next, at, tolerance_ns);
           if (from < axes[i]!.length)
-            held[port] = copy(slice(rows[port]!, kept[port]!, from, axes[i]!.length));
+            held[port] = copyRows(slice(rows[port]!, kept[port]!, from, axes[i]!.length));
         });
       },
       holds: waiting_s,
@@ -199,14 +200,6 @@ function namedColumns(
 const only = (fields: Fields, keep: (name: string, field: Field) => boolean): Fields =>
   Object.fromEntries(Object.entries(fields).filter(([name, field]) => keep(name, field)));
 
-/** What was held and what came, of the columns that are wanted. */
-function together(held: Columns | undefined, given: Columns, fields: Fields): Columns {
-  const wanted: Record<string, Column> = { time: given.time };
-  for (const name in fields) wanted[name] = given[name]!;
-  if (!held) return wanted as Columns;
-  return given.time.length === 0 ? held : concat([held, wanted as Columns], fields);
-}
-
 /** The values of the matched rows; NaN where there is none. */
 function gather(values: ArrayLike<number>, rows: Int32Array, { type }: Field): Float32Array | Float64Array {
   const gathered = type === "f32" ? new Float32Array(rows.length) : new Float64Array(rows.length);
@@ -227,20 +220,4 @@ function firstOfUse(other: Axis, next: Axis, at: number, tolerance_ns: number): 
   while (row >= 0 && nsBetween(other, row, next, at) > 0) row--;
   if (row < 0) return 0;
   return nsBetween(next, at, other, row) <= tolerance_ns ? row : row + 1;
-}
-
-/** Rows that are kept past the step that lent them. */
-function copy(columns: Columns): Columns {
-  const copyOf = (column: Column): Column => {
-    if (Array.isArray(column)) return column;
-    if (!isList(column)) return (column as Float64Array).slice();
-    const first = column.offsets[0] ?? 0;
-    return {
-      values: column.values.slice(first, column.offsets.at(-1)),
-      offsets: column.offsets.map((at) => at - first),
-    } as Column;
-  };
-  return Object.fromEntries(
-    Object.entries(columns).map(([name, column]) => [name, copyOf(column)]),
-  ) as unknown as Columns;
 }
