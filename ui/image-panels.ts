@@ -115,6 +115,12 @@ export function imagesOf(entry: StreamEntry): FoundImage[] {
   });
 } // prettier-ignore
 
+/** Scanned images, maps and their errors: how their values are spread is worth a look. Of a tomograph's it is not. */
+export const isSpread = ({ sort, unit }: ImagePanel): boolean =>
+  sort === "topography" ||
+  sort === "modulus" ||
+  ((sort === "frame" || sort === "error") && !isCounted(unit) && !isAttenuation(unit) && unit !== "1");
+
 /** An image stream of standard errors serves the images of the same unit and size that have none of their own. */
 export function withErrors(
   found: readonly FoundImage[],

@@ -6,6 +6,7 @@ import type { Client, Ms, StreamEntry, Subscription } from "./client/types.ts";
 import { EventClock } from "./event-clock.ts";
 import { StreamAges } from "./freshness.ts";
 import { FrameLoop } from "./frame-loop.ts";
+import type { ImagePanel } from "./image-panels.ts";
 import { LatestValues } from "./latest-values.ts";
 import { PRESET_KEYS } from "./op-overview.ts";
 import type { Page } from "./page.ts";
@@ -18,12 +19,16 @@ import {
   type Panel,
   type Source,
 } from "./panels.ts";
+import type { PixelPick } from "./pixel-curve.ts";
 import { RegionList } from "./region-trace.ts";
 import { alarmName, runName, runOrigin } from "./run-name.ts";
 import { parts, theme } from "./theme.ts";
 import { HOUR, MINUTE, TimeAxis, type View } from "./time-axis.ts";
+import { curvesBehind, type Behind } from "./wiring.ts";
+import "./op-against.ts";
 import "./op-alarm-strip.ts";
 import "./op-curve.ts";
+import "./op-drift.ts";
 import "./op-event-lane.ts";
 import "./op-header.ts";
 import "./op-help.ts";
@@ -46,6 +51,9 @@ export interface Painted {
 
 type Sheet = "health" | "panels";
 
+/** In the list of panels, where nothing is drawn against anything from the start. */
+const AGAINST = { id: "against", title: "one column against another" } as const;
+
 export class OpApp extends LitElement {
   static override properties = {
     client: { attribute: false },
@@ -57,6 +65,8 @@ export class OpApp extends LitElement {
     onsets: { state: true },
     standing: { state: true },
     simulated: { state: true },
+    picked: { state: true },
+    opened: { state: true },
   };
   declare client: Client;
   declare choice: Choice;
@@ -68,6 +78,10 @@ export class OpApp extends LitElement {
   declare onsets: readonly Onset[];
   declare standing: readonly Onset[];
   declare simulated: boolean;
+  /** The pixel of a map whose curve is shown. */
+  declare picked: PixelPick | undefined;
+  /** The plot that is shown large. */
+  declare opened: string | undefined;
 
   static override styles = [
     theme,
@@ -131,10 +145,42 @@ export class OpApp extends LitElement {
         grid-column: 1 / -1;
       }
       .pictures > op-tomography {
-        min-height: 230px;
+        min-height: 220px;
       }
       .pictures > .high {
         grid-row: span 2;
+      }
+      /* Small plots: side by side below the pictures, or above one another where the pictures leave a place. */
+      .plots {
+        flex: none;
+        display: flex;
+        flex-wrap: wrap;
+        gap: 4px;
+        min-height: 0;
+      }
+      .plots > * {
+        flex: 1 1 240px;
+        height: 92px;
+      }
+      .plots > [large] {
+        flex-basis: 100%;
+        height: 330px;
+      }
+      .pictures > .plots {
+        flex-direction: column;
+        flex-wrap: nowrap;
+      }
+      .pictures > .plots > * {
+        flex: 1 1 60px;
+        height: auto;
+        min-height: 60px;
+      }
+      .pictures > .plots.open {
+        grid-column: 1 / -1;
+        grid-row: span 2;
+      }
+      .pictures > .plots > [large] {
+        flex-grow: 6;
       }
       .empty {
         align-self: center;
@@ -232,6 +278,8 @@ export class OpApp extends LitElement {
   readonly #alarmListeners = new Set<() => void>();
   #stops: (() => void)[] = [];
   #catalogueKey = "";
+  /** What the pixels of maps stand for, by the image's id. */
+  #behind: ReadonlyMap<string, Behind> = new Map();
   #directory = "";
   /** Somebody has chosen a view. */
   #touched = false;
@@ -254,14 +302,23 @@ export class OpApp extends LitElement {
     const page = this.#page;
     if (!page) return html``;
     const { choice, chosen } = this;
-    const offered = [...choice.more, ...choice.moreTomographies, ...choice.moreImages];
+    const more = [
+      ...choice.drifts.slice(1),
+      ...(choice.against || choice.columns.length === 0 ? [] : [AGAINST]),
+    ];
+    const offered = [...choice.more, ...choice.moreTomographies, ...choice.moreImages, ...more];
     const tomographies = [
       ...(choice.tomography ? [choice.tomography] : []),
       ...choice.moreTomographies.filter(({ id }) => chosen.has(id)),
     ];
     const traces = [...choice.panels, ...choice.more.filter(({ id }) => chosen.has(id))];
     const images = [...choice.images, ...choice.moreImages.filter(({ id }) => chosen.has(id))];
-    const odd = (images.length + (choice.curve ? 1 : 0)) % 2 === 1;
+    // A pixel's curve has a place even where the page shows none by itself.
+    const curve = choice.curve ?? this.picked?.behind.fits ?? this.picked?.behind.curves;
+    const plots = this.#plots(page);
+    // Small plots fill the place that is left; where there are none, the first picture takes it too.
+    const left = (images.length + (curve ? 1 : 0)) % 2 === 1;
+    const odd = left && (plots === undefined || this.opened !== undefined);
     return html`
       <op-header .page=${page} .choice=${choice} .sources=${this.sources}></op-header>
       <op-alarm-strip
@@ -306,24 +363,31 @@ export class OpApp extends LitElement {
                   class=${odd && i === 0 ? "alone" : ""}
                   .page=${page}
                   .panel=${panel}
+                  .voltage=${choice.voltage}
+                  .behind=${this.#behind.get(panel.id)}
+                  .picked=${this.picked?.panel.id === panel.id ? this.picked : undefined}
+                  @pick=${(event: CustomEvent<PixelPick>) => (this.picked = event.detail)}
                 ></op-image>`,
             )}
             ${
-              choice.curve
+              curve
                 ? repeat(
-                    [choice.curve],
+                    [curve],
                     ({ id }) => id,
                     (panel) =>
                       html`<op-curve
                         class=${odd && images.length === 0 ? "alone" : ""}
                         .page=${page}
                         .panel=${panel}
+                        .pick=${this.picked}
+                        @release=${() => (this.picked = undefined)}
                       ></op-curve>`,
                   )
                 : ""
             }
+            ${left ? plots : ""}
           </div>
-          ${repeat(choice.scores, panelKey, (panel) => this.#trace(page, panel, true))}
+          ${left ? "" : plots} ${repeat(choice.scores, panelKey, (panel) => this.#trace(page, panel, true))}
           ${this.simulated ? html`<div class="own">Now your own files: <code>operando inspect FILE</code>, then <code>operando run examples/real-cell.yaml</code></div>` : ""}
         </section>
       </main>
@@ -359,6 +423,38 @@ export class OpApp extends LitElement {
       ${this.helping ? html`<op-help></op-help>` : ""}
       <op-veil .page=${page}></op-veil>
     `;
+  }
+
+  #plots(page: Page) {
+    const { choice, chosen, opened } = this;
+    const drifts = choice.drifts.filter(({ id }, i) => i === 0 || chosen.has(id));
+    const against = choice.columns.length > 0 && (choice.against !== undefined || chosen.has(AGAINST.id));
+    if (drifts.length === 0 && !against) return undefined;
+    const open = (id: string) => () => (this.opened = opened === id ? undefined : id);
+    return html`<div class="plots ${opened === undefined ? "" : "open"}">
+      ${repeat(
+        drifts,
+        ({ id, x, y }) => [id, x.column, y.column].join(),
+        (panel) =>
+          html`<op-drift
+            .page=${page}
+            .panel=${panel}
+            ?large=${opened === panel.id}
+            @open=${open(panel.id)}
+          ></op-drift>`,
+      )}
+      ${
+        against
+          ? html`<op-against
+              .page=${page}
+              .offered=${choice.columns}
+              .first=${choice.against}
+              ?large=${opened === AGAINST.id}
+              @open=${open(AGAINST.id)}
+            ></op-against>`
+          : ""
+      }
+    </div>`;
   }
 
   #trace(page: Page, panel: Panel, showTime: boolean) {
@@ -448,6 +544,7 @@ export class OpApp extends LitElement {
     this.#alarms = new AlarmLog();
     this.#received = NaN;
     this.#catalogueKey = "";
+    this.picked = undefined;
   }
 
   /** There are rows up to `time`, drawn or not. */
@@ -484,6 +581,11 @@ export class OpApp extends LitElement {
     if (key === this.#catalogueKey) return;
     this.#catalogueKey = key;
     const choice = choose(catalogue);
+    const maps = [...choice.images, ...choice.moreImages].flatMap((panel: ImagePanel): [string, Behind][] => {
+      const behind = curvesBehind(panel, catalogue, manifest);
+      return behind ? [[panel.id, behind]] : [];
+    });
+    this.#behind = new Map(maps);
     this.choice = choice;
     this.sources = sourcesOf(catalogue);
     page.latest.follow([
@@ -616,6 +718,8 @@ export class OpApp extends LitElement {
     else if (key === "Escape") {
       if (this.helping) this.helping = false;
       else if (this.sheet) this.sheet = undefined;
+      else if (this.picked) this.picked = undefined;
+      else if (this.opened !== undefined) this.opened = undefined;
       else axis.point(undefined);
     } else return;
     event.preventDefault();

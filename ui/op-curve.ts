@@ -1,10 +1,14 @@
-/** One force curve with its fit and what the fit leaves over: the newest, or the last before the cursor. */
-import { css, html } from "lit";
-import type { CurvePanel } from "./panels.ts";
-import { readableQuantity, readableScale, shortNumber } from "./readable-numbers.ts";
-import type { Row } from "./row-feed.ts";
+/**
+ * One force curve with its fit and what the fit leaves over: the newest, or the last before the cursor; or, until it is
+ * let go, the one behind a pixel of a map.
+ */
+import { css, html, nothing, type PropertyValues } from "lit";
+import type { CurvePanel } from "./curve-panels.ts";
+import { PixelCurve, type PixelPick } from "./pixel-curve.ts";
+import { marksBelow, marksLeft, plane, spanOf, stroke, write } from "./plot-frame.ts";
+import { readableQuantity, readableScale } from "./readable-numbers.ts";
+import { whenOf, type Row } from "./row-feed.ts";
 import { RowView, rowViewStyles } from "./row-view.ts";
-import { roundMarks } from "./steady-range.ts";
 
 interface List {
   readonly values: ArrayLike<number>;
@@ -15,6 +19,10 @@ const FORCE = "#cbb95c";
 const FIT = "#f2f4f6";
 
 export class OpCurve extends RowView<CurvePanel> {
+  static override properties = { ...RowView.properties, pick: { attribute: false } };
+  /** The pixel whose curve is wanted in place of the newest. */
+  declare pick: PixelPick | undefined;
+
   static override styles = [
     ...rowViewStyles,
     css`
@@ -24,21 +32,72 @@ export class OpCurve extends RowView<CurvePanel> {
       .picture {
         margin-top: 0;
       }
+      .why {
+        color: var(--quiet);
+        overflow: hidden;
+        text-overflow: ellipsis;
+      }
+      /* Of a pixel: its value, and below it why and when. */
+      .pixel {
+        display: grid;
+        grid-template-columns: minmax(0, 1fr) auto auto;
+        gap: 0 8px;
+      }
+      .pixel h2 {
+        grid-column: 1 / -1;
+      }
+      header button {
+        padding: 0 6px;
+        line-height: 15px;
+        font-size: 12px;
+      }
     `,
   ];
+
+  #pixel: PixelCurve | undefined;
 
   override render() {
     const { title } = this.panel;
     return html`
-      <header>
-        <h2>${title}</h2>
+      <header class=${this.pick ? "pixel" : ""}>
+        <h2 .textContent=${title}></h2>
+        <span class="why"></span>
         <span class="age"></span>
+        ${
+          this.pick
+            ? html`<button title="The newest curve again (Esc)" @click=${() => this.dispatchEvent(new CustomEvent("release"))}>live</button>`
+            : nothing
+        }
       </header>
       <div class="picture" role="img" aria-label="${title}">
         <canvas></canvas>
         <div class="empty">no curve yet</div>
       </div>
-    `;
+    `; // prettier-ignore
+  }
+
+  protected override updated(changed: PropertyValues<this>): void {
+    if (!changed.has("pick")) return;
+    if (this.pick) {
+      this.#pixel ??= new PixelCurve(this.page.client, () => this.invalidate());
+      this.#pixel.want(this.pick);
+    } else this.#let();
+    this.invalidate();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#let();
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    if (this.hasUpdated && this.pick) this.requestUpdate("pick");
+  }
+
+  #let(): void {
+    this.#pixel?.close();
+    this.#pixel = undefined;
   }
 
   protected columns(): readonly string[] {
@@ -53,25 +112,61 @@ export class OpCurve extends RowView<CurvePanel> {
     return Array.prototype.slice.call(list.values, from, to) as number[];
   }
 
-  protected paint(row: Row | undefined): void {
+  protected override paint(row: Row | undefined): void {
+    const pixel = this.#pixel?.answer;
+    if (!pixel) return this.#draw(row, this.panel);
+    this.#draw(pixel.curve?.row, pixel.curve?.panel ?? this.panel);
+    const empty = this.renderRoot.querySelector<HTMLElement>(".empty")!;
+    empty.hidden = pixel.curve !== undefined;
+    this.say(".empty", pixel.searching ? "looking for its curve" : pixel.why);
+  }
+
+  protected override tell(): void {
+    const pixel = this.#pixel?.answer;
+    const picture = this.renderRoot.querySelector(".picture")!;
+    if (!pixel) {
+      super.tell();
+      this.say("h2", this.panel.title);
+      this.say(".why", "");
+      this.say(".empty", "no curve yet");
+      if (picture.getAttribute("aria-label") !== this.panel.title) picture.setAttribute("aria-label", this.panel.title); // prettier-ignore
+      return;
+    }
+    const { pick, curve, value, why } = pixel;
+    const name = [`pixel ${pick.column}, ${pick.row}`, value].filter((text) => text !== "").join(" · ");
+    const fit = curve && curve.panel !== pick.behind.fits && value !== "" && pick.behind.fits;
+    const raw = curve && curve.panel !== pick.behind.fits ? (fit ? "as measured, its fit was not kept" : "as measured") : ""; // prettier-ignore
+    const about = [why, raw].filter((text) => text !== "").join(", ");
+    this.say("h2", name);
+    // Without a curve the reason stands where the curve would.
+    this.say(".why", curve ? about : "");
+    this.removeAttribute("stale");
+    const age = this.renderRoot.querySelector(".age")!;
+    age.classList.remove("late");
+    // When it was taken matters here, and not whether newer ones come.
+    this.say(".age", curve ? whenOf(this.page, curve.panel.stream, curve.row.time).text.replace(/, (late|stale)$/, "") : ""); // prettier-ignore
+    const label = [name, about].filter((text) => text !== "").join(", ");
+    if (picture.getAttribute("aria-label") !== label) picture.setAttribute("aria-label", label);
+  }
+
+  #draw(row: Row | undefined, panel: CurvePanel): void {
     const { c, width, height, ratio } = this.canvas();
     if (!row) return;
-    const { panel } = this;
     const { fields } = row.frame.schema;
     const x = this.#list(row, panel.x);
     const y = this.#list(row, panel.y);
     const fit = this.#list(row, panel.fit);
     if (!x || !y || x.length === 0) return;
-    const xs = span([x]);
-    const ys = span(fit ? [y, fit] : [y]);
+    const xs = spanOf([x]);
+    const ys = spanOf(fit ? [y, fit] : [y]);
     if (!xs || !ys) return;
     const xScale = readableScale(fields[panel.x]?.unit ?? "", Math.max(Math.abs(xs[0]), Math.abs(xs[1])));
     const yScale = readableScale(fields[panel.y]?.unit ?? "", Math.max(Math.abs(ys[0]), Math.abs(ys[1])));
 
     const box = { left: 44 * ratio, right: width - 6 * ratio, top: 6 * ratio, bottom: height - 30 * ratio };
     const below = fit ? box.bottom - 0.24 * (box.bottom - box.top) : box.bottom;
-    const main = frame(c, { ...box, bottom: below }, xs, ys, ratio);
-    main.marks(yScale.factor);
+    const main = plane(c, { ...box, bottom: below }, xs, ys, ratio);
+    marksLeft(c, main, yScale.factor);
     c.fillStyle = FORCE;
     const size = 1.9 * ratio;
     for (let i = 0; i < x.length; i++)
@@ -80,7 +175,7 @@ export class OpCurve extends RowView<CurvePanel> {
       stroke(c, x, fit, main, FIT, 1.4 * ratio);
       const left = Array.from(y, (v, i) => v - fit[i]!);
       const most = Math.max(...left.filter(Number.isFinite).map(Math.abs), Number.MIN_VALUE * 2 ** 60);
-      const rest = frame(c, { ...box, top: below + 8 * ratio }, xs, [-most, most], ratio);
+      const rest = plane(c, { ...box, top: below + 8 * ratio }, xs, [-most, most], ratio);
       c.fillStyle = "#3a4048";
       c.fillRect(box.left, rest.y(0), box.right - box.left, ratio);
       c.fillStyle = FORCE;
@@ -99,104 +194,11 @@ export class OpCurve extends RowView<CurvePanel> {
         ratio,
       );
     }
-    for (const mark of roundMarks(xs[0] * xScale.factor, xs[1] * xScale.factor, 5)) {
-      write(c, shortNumber(mark), main.x(mark / xScale.factor), box.bottom + 13 * ratio, "center", ratio);
-    }
-    write(
-      c,
-      `${panel.x.replaceAll("_", " ")}, ${xScale.unit}`,
-      (box.left + box.right) / 2,
-      height - 3 * ratio,
-      "center",
-      ratio,
-    );
+    marksBelow(c, { ...main, box }, xScale.factor);
+    const name = `${panel.x.replaceAll("_", " ")}, ${xScale.unit}`;
+    write(c, name, (box.left + box.right) / 2, height - 3 * ratio, "center", ratio);
     write(c, `force, ${yScale.unit}`, box.left + 5 * ratio, box.top + 11 * ratio, "left", ratio);
   }
-}
-
-function span(lists: readonly ArrayLike<number>[]): [number, number] | undefined {
-  let [low, high] = [Infinity, -Infinity];
-  for (const list of lists) {
-    for (let i = 0; i < list.length; i++) {
-      const value = list[i]!;
-      if (!Number.isFinite(value)) continue;
-      if (value < low) low = value;
-      if (value > high) high = value;
-    }
-  }
-  if (!(low <= high)) return undefined;
-  const room = (high - low || Math.abs(high) || 1) * 0.05;
-  return [low - room, high + room];
-}
-
-interface Box {
-  readonly left: number;
-  readonly right: number;
-  readonly top: number;
-  readonly bottom: number;
-}
-
-function frame(
-  c: CanvasRenderingContext2D,
-  box: Box,
-  xs: readonly [number, number],
-  ys: readonly [number, number],
-  ratio: number,
-) {
-  const x = (v: number) => box.left + ((v - xs[0]) / (xs[1] - xs[0])) * (box.right - box.left);
-  const y = (v: number) => box.bottom - ((v - ys[0]) / (ys[1] - ys[0])) * (box.bottom - box.top);
-  c.strokeStyle = "#3a4048";
-  c.lineWidth = ratio;
-  c.strokeRect(box.left, box.top, box.right - box.left, box.bottom - box.top);
-  return {
-    x,
-    y,
-    marks(factor: number) {
-      for (const mark of roundMarks(ys[0] * factor, ys[1] * factor, 4)) {
-        c.fillStyle = "#2f343b";
-        c.fillRect(box.left, y(mark / factor), box.right - box.left, ratio);
-        write(c, shortNumber(mark), box.left - 5 * ratio, y(mark / factor) + 4 * ratio, "right", ratio);
-      }
-    },
-  };
-}
-
-function write(
-  c: CanvasRenderingContext2D,
-  text: string,
-  x: number,
-  y: number,
-  align: CanvasTextAlign,
-  ratio: number,
-): void {
-  c.font = `${11 * ratio}px Inter, 'Noto Sans', 'Liberation Sans', Arial, sans-serif`;
-  c.fillStyle = "#a3abb5";
-  c.textAlign = align;
-  c.fillText(text, x, y);
-}
-
-function stroke(
-  c: CanvasRenderingContext2D,
-  xs: ArrayLike<number>,
-  ys: ArrayLike<number>,
-  { x, y }: { x: (v: number) => number; y: (v: number) => number },
-  hue: string,
-  width: number,
-): void {
-  c.strokeStyle = hue;
-  c.lineWidth = width;
-  c.beginPath();
-  let pen = false;
-  for (let i = 0; i < xs.length; i++) {
-    if (!Number.isFinite(ys[i]) || !Number.isFinite(xs[i])) {
-      pen = false;
-      continue;
-    }
-    if (pen) c.lineTo(x(xs[i]!), y(ys[i]!));
-    else c.moveTo(x(xs[i]!), y(ys[i]!));
-    pen = true;
-  }
-  c.stroke();
 }
 
 customElements.define("op-curve", OpCurve);

@@ -12,11 +12,13 @@ const KEYS: readonly [string, string][] = [
   ["I  O", "closer, wider"],
   ["Alt ←", "undo a zoom (the browser's own back)"],
   ["drag on an image", "the mean of a region over time, with its error; with Shift of a circle"],
+  ["click on a map", "the curve behind the pixel, with its fit; or arrows and Enter"],
+  ["drag on its colours", "what the colours are spread over; or arrows on either end"],
   ["A", "evidence of the newest alarm"],
   ["+", "choose panels"],
   ["H", "health of the streams"],
   ["?", "this sheet"],
-  ["Esc", "close it; take the cursor away"],
+  ["Esc", "close it; let go of a pixel; take the cursor away"],
 ];
 
 export class OpHelp extends LitElement {

@@ -1,10 +1,20 @@
-/** The newest image of a stream, or the last complete one before the cursor, with colour bar, scale bar and age. */
+/**
+ * The newest image of a stream, or the last complete one before the cursor, with colour bar, scale bar and age; of maps
+ * and scanned images also how their values are spread, and the potential of each line.
+ */
 import { css, html, nothing, type PropertyValues } from "lit";
 import { table, type ColourMap, type Limits } from "./colour-maps.ts";
 import type { GreyWindow } from "./grey-window.ts";
-import type { ImagePanel, ImageSort } from "./image-panels.ts";
+import { histogram, type Histogram } from "./histogram.ts";
+import { isSpread, type ImagePanel, type ImageSort } from "./image-panels.ts";
+import { LineStrip, STRIP_px } from "./line-strip.ts";
+import { lineTimes } from "./line-times.ts";
+import type { Trace } from "./panels.ts";
 import { picking } from "./picked-rows.ts";
-import { caption, crosshair, outline, Picture, scaleBar, type Mark, type Placement } from "./picture.ts";
+import {
+  caption, crosshair, framePixel, outline, Picture, pixelAt, scaleBar, type Mark, type Placement,
+} from "./picture.ts"; // prettier-ignore
+import type { PixelPick } from "./pixel-curve.ts";
 import { pixelSize_m } from "./pixel-size.ts";
 import { readableNumber, readableQuantity, readableScale } from "./readable-numbers.ts";
 import { timeOfDay } from "./readable-times.ts";
@@ -13,6 +23,8 @@ import { RegionTrace } from "./region-trace.ts";
 import { RowFeed, sizeOf, type Row } from "./row-feed.ts";
 import { RowView, rowViewStyles } from "./row-view.ts";
 import { valueAt } from "./slice-state.ts";
+import type { Behind } from "./wiring.ts";
+import "./op-histogram.ts";
 
 /** A pointer that moves less than this, in CSS pixels, draws no region. */
 const CLICK_px = 4;
@@ -28,15 +40,29 @@ export class OpImage extends RowView<ImagePanel> {
     ...RowView.properties,
     greys: { attribute: false },
     slice: { attribute: false },
+    voltage: { attribute: false },
+    behind: { attribute: false },
+    picked: { attribute: false },
     region: { state: true },
     shape: { state: true },
+    window: { state: true },
+    log: { state: true },
   };
   /** Shared with other images, which then have one colour bar together. */
   declare greys: GreyWindow | undefined;
   /** The slice wanted, where the stream carries several. */
   declare slice: number | undefined;
+  /** The cell's voltage, for the potential of each scan line. */
+  declare voltage: Trace | undefined;
+  /** The curves that its pixels stand for: then a pixel can be picked, and `pick` says which. */
+  declare behind: Behind | undefined;
+  declare picked: PixelPick | undefined;
   declare region: Region | undefined;
   declare shape: Region["kind"];
+  /** Values that the colours are spread over, set by hand; undefined while they follow the image. */
+  declare window: Limits | undefined;
+  /** Its colours are logarithmic. */
+  declare log: boolean;
 
   static override styles = [
     ...rowViewStyles,
@@ -97,10 +123,15 @@ export class OpImage extends RowView<ImagePanel> {
   #trace: RegionTrace | undefined;
   /** The slice that came first. */
   #first: number | undefined;
+  #spread: Histogram | undefined;
+  #strip: LineStrip | undefined;
+  /** The pixel that the arrow keys are at. */
+  #at: readonly [column: number, row: number] | undefined;
 
   constructor() {
     super();
     this.shape = "rectangle";
+    this.log = true;
   }
 
   override render() {
@@ -124,7 +155,10 @@ export class OpImage extends RowView<ImagePanel> {
       <div
         class="picture"
         role="img"
+        tabindex=${this.behind ? 0 : nothing}
         aria-label="${title}"
+        @keydown=${(event: KeyboardEvent) => this.#key(event)}
+        @blur=${() => this.#point(undefined)}
         @pointerdown=${(event: PointerEvent) => this.#down(event)}
         @pointermove=${(event: PointerEvent) => this.#move(event)}
         @pointerup=${(event: PointerEvent) => this.#up(event)}
@@ -133,11 +167,40 @@ export class OpImage extends RowView<ImagePanel> {
         <canvas></canvas>
         <div class="empty">no image yet</div>
       </div>
-      ${this.greys ? nothing : colourBar(this.panel.map)}
+      ${this.greys ? nothing : this.#spreads ? this.#histogram() : colourBar(this.panel.map)}
     `;
   }
 
+  get #spreads(): boolean {
+    return !this.greys && isSpread(this.panel);
+  }
+
+  #histogram() {
+    const { title, scale } = this.panel;
+    return html`<op-histogram
+      .name=${title}
+      .log=${scale === "log" ? this.log : undefined}
+      ?automatic=${this.window === undefined}
+      @window=${({ detail }: CustomEvent<Limits | undefined>) => (this.window = detail)}
+      @scale=${({ detail }: CustomEvent<boolean>) => (this.log = detail)}
+    ></op-histogram>`;
+  }
+
   protected override updated(changed: PropertyValues<this>): void {
+    if (changed.has("window") || changed.has("log")) {
+      // What is not positive has no place on a logarithmic scale.
+      if (this.log && this.panel.scale === "log" && this.window && !(this.window.low > 0))
+        this.window = undefined;
+      if (changed.has("log")) this.#spread = undefined;
+      this.#painted = undefined;
+      this.invalidate();
+    }
+    if (changed.has("picked")) this.invalidate();
+    if (changed.has("voltage")) {
+      this.#strip?.close();
+      this.#strip = undefined;
+      this.invalidate();
+    }
     // Its title says which slice it shows.
     if (changed.has("panel") && this.#trace) this.#trace.panel = this.panel;
     if (changed.has("slice") && this.feed && this.slice !== changed.get("slice")) {
@@ -177,6 +240,8 @@ export class OpImage extends RowView<ImagePanel> {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#choose(undefined);
+    this.#strip?.close();
+    this.#strip = undefined;
   }
 
   /** What stands beside the image that is shown. */
@@ -189,15 +254,34 @@ export class OpImage extends RowView<ImagePanel> {
     if (row && (row !== this.#painted || version !== this.#version)) this.#take(row, version);
     const { c, width, height, ratio } = this.canvas();
     if (!row || this.#picture.rows === 0) return;
-    const pixel_m = pixelSize_m(row.frame.schema.metadata, liesLevel(this.panel));
+    const { metadata } = row.frame.schema;
+    const pixel_m = pixelSize_m(metadata, liesLevel(this.panel));
     const fit = this.panel.sort === "sinogram" ? "fill" : this.greys ? "top" : "middle";
-    const place = this.#picture.stretch(c, { width, height, ratio }, pixel_m, fit);
+    const flipped = metadata["first_row"] === "smallest y";
+    const strip = this.#lines(row);
+    const room = width - (strip ? STRIP_px * ratio : 0);
+    const place = this.#picture.stretch(c, { width: room, height, ratio }, pixel_m, { fit, flipped });
     this.#place = place;
     crosshair(c, place, this.marks);
     caption(c, place, this.lines);
     if (pixel_m.x > 0 && fit !== "fill") scaleBar(c, place, pixel_m.x);
+    strip?.draw(c, place);
     const region = this.#draft ?? this.region;
     if (region) outline(c, place, region);
+    if (this.picked) framePixel(c, place, [this.picked.column, this.picked.row], "#ff9d76");
+    if (this.#at) framePixel(c, place, this.#at, "#fff");
+    // The same pixel of the map that is shown now.
+    if (this.picked && this.picked.time !== row.time) this.#pick([this.picked.column, this.picked.row]);
+  }
+
+  /** The potential of each line of a scanned image that says when its lines were taken. */
+  #lines(row: Row): LineStrip | undefined {
+    const { voltage, page } = this;
+    const times = voltage && lineTimes(row, this.#picture.rows);
+    if (!times) return undefined;
+    this.#strip ??= new LineStrip(page.client, voltage, () => this.invalidate());
+    this.#strip.see(times);
+    return this.#strip;
   }
 
   #take(row: Row, version: number): void {
@@ -207,15 +291,35 @@ export class OpImage extends RowView<ImagePanel> {
     // Of a mask 255 is what nobody knows.
     const values = panel.sort === "mask" ? Float32Array.from(image, (v) => (v === 255 ? NaN : v)) : image;
     const size = sizeOf(row, panel.column)!;
-    const within = greys ? (own: Limits | undefined) => greys.take(panel.id, own) : FIXED[panel.sort];
-    this.#limits = this.#picture.paint(values, size, panel, within);
+    const { window } = this;
+    const within = greys
+      ? (own: Limits | undefined) => greys.take(panel.id, own)
+      : window
+        ? () => window
+        : FIXED[panel.sort];
+    const colours = this.#colours;
+    this.#limits = this.#picture.paint(values, size, colours, within);
+    const another = row !== this.#painted;
     this.#painted = row;
     this.#version = greys ? greys.version : version;
     if (greys) return;
-    const show = scaleOf(panel, this.#limits);
-    this.say(".low", show.low);
-    this.say(".high", show.high);
-    this.say(".unit", show.unit);
+    const said = scaleOf(colours, this.#limits);
+    if (!this.#spreads) {
+      this.say(".low", said.low);
+      this.say(".high", said.high);
+      this.say(".unit", said.unit);
+      return;
+    }
+    if (another || !this.#spread) this.#spread = histogram(values, colours.scale === "log", window);
+    const bar = this.renderRoot.querySelector("op-histogram")!;
+    const { unit } = scaleOf({ ...colours, scale: "linear" }, this.#limits); // its button says that it is logarithmic
+    bar.show({ histogram: this.#spread, window: this.#limits, map: panel.map, ...said, unit });
+  }
+
+  /** As the panel has them, but for what was chosen here. */
+  get #colours(): ImagePanel {
+    const { panel } = this;
+    return panel.scale === "log" && !this.log ? { ...panel, scale: "linear" } : panel;
   }
 
   protected override tell(): void {
@@ -225,9 +329,11 @@ export class OpImage extends RowView<ImagePanel> {
     const { low, high } = this.#limits ?? { low: NaN, high: NaN };
     const { title, unit } = this.panel;
     const which = valueAt(row, "slice");
-    this.say(".which", this.greys || Number.isNaN(which) ? "" : `z = ${which}`);
+    const at = this.#at && `${this.#at.join(", ")}: ${readableQuantity(this.#valueOf(this.#at), unit, 3)}`;
+    this.say(".which", at ?? (this.greys || Number.isNaN(which) ? "" : `z = ${which}`));
     const said = `${title}, ${timeOfDay(row.time)}, from ${readableQuantity(low, unit)} to ${readableQuantity(high, unit)}`;
-    const label = [said, ...this.lines].join("; ");
+    const strip = this.#strip?.said ? [`voltage while it was scanned ${this.#strip.said}`] : [];
+    const label = [said, ...this.lines, ...strip, ...(at ? [`pixel ${at}`] : [])].join("; ");
     const picture = this.renderRoot.querySelector(".picture")!;
     if (picture.getAttribute("aria-label") !== label) picture.setAttribute("aria-label", label);
   }
@@ -239,17 +345,15 @@ export class OpImage extends RowView<ImagePanel> {
   }
 
   /** Place of a pointer in pixels of the image. */
-  #point({ clientX, clientY }: PointerEvent): readonly [number, number] | undefined {
+  #placeOf({ clientX, clientY }: PointerEvent): readonly [number, number] | undefined {
     const place = this.#place;
     if (!place) return undefined;
     const box = this.renderRoot.querySelector(".picture")!.getBoundingClientRect();
-    const x = (((clientX - box.left) * place.ratio - place.left) / place.width) * place.columns - 0.5;
-    const y = (((clientY - box.top) * place.ratio - place.top) / place.height) * place.rows - 0.5;
-    return [x, y];
+    return pixelAt(place, (clientX - box.left) * place.ratio, (clientY - box.top) * place.ratio);
   }
 
   #down(event: PointerEvent): void {
-    const from = this.#point(event);
+    const from = this.#placeOf(event);
     if (event.button !== 0 || !from || from.some((at, i) => at < -0.5 || at > this.#size[1 - i]! - 0.5))
       return;
     this.#drag = { from, page: [event.clientX, event.clientY], moved: false };
@@ -258,7 +362,7 @@ export class OpImage extends RowView<ImagePanel> {
 
   #move(event: PointerEvent): void {
     const drag = this.#drag;
-    const to = this.#point(event);
+    const to = this.#placeOf(event);
     if (!drag || !to) return;
     drag.moved ||= Math.hypot(event.clientX - drag.page[0], event.clientY - drag.page[1]) >= CLICK_px;
     if (!drag.moved) return;
@@ -269,8 +373,10 @@ export class OpImage extends RowView<ImagePanel> {
 
   #up(_event: PointerEvent): void {
     const draft = this.#draft;
+    const drag = this.#drag;
     this.#cancel();
     if (draft) this.#choose(draft);
+    else if (drag && !drag.moved) this.#pick([Math.round(drag.from[0]), Math.round(drag.from[1])]);
   }
 
   #cancel(): void {
@@ -316,6 +422,52 @@ export class OpImage extends RowView<ImagePanel> {
       this.#measureKept();
     }
     this.invalidate();
+  }
+
+  // Pixels
+
+  #valueOf([column, row]: readonly [number, number]): number {
+    const values = this.shown && imageOf(this.shown, this.panel.column);
+    return values?.[row * this.#picture.columns + column] ?? NaN;
+  }
+
+  /** Says which pixel was picked, for whoever shows its curve. */
+  #pick([column, row]: readonly [number, number]): void {
+    const { panel, behind, shown } = this;
+    const [rows, columns] = this.#size;
+    if (!behind || !shown || column < 0 || row < 0 || column >= columns || row >= rows) return;
+    const pick: PixelPick = { panel, behind, column, row, columns, rows, time: shown.time, value: this.#valueOf([column, row]) }; // prettier-ignore
+    this.dispatchEvent(new CustomEvent<PixelPick>("pick", { detail: pick }));
+  }
+
+  #point(at: readonly [number, number] | undefined): void {
+    this.#at = at;
+    this.invalidate();
+    this.tell();
+  }
+
+  /** Arrows go from pixel to pixel (with Shift ten), Enter picks. Up is up on the screen. */
+  #key(event: KeyboardEvent): void {
+    const [rows, columns] = this.#size;
+    const { key, shiftKey } = event;
+    if (!this.behind || rows === 0) return;
+    const by = shiftKey ? 10 : 1;
+    const up = this.#place?.flipped ? by : -by;
+    const [dx, dy] = { ArrowLeft: [-by, 0], ArrowRight: [by, 0], ArrowUp: [0, up], ArrowDown: [0, -up] }[key] ?? [0, 0]; // prettier-ignore
+    const { picked } = this;
+    const from = this.#at ?? (picked && ([picked.column, picked.row] as const));
+    if (key === "Enter" || key === " ") {
+      if (!this.#at) return;
+      this.#pick(this.#at);
+    } else if (dx === 0 && dy === 0) return;
+    else if (!from) this.#point([Math.floor(columns / 2), Math.floor(rows / 2)]);
+    else
+      this.#point([
+        Math.min(columns - 1, Math.max(0, from[0] + dx!)),
+        Math.min(rows - 1, Math.max(0, from[1] + dy!)),
+      ]);
+    event.preventDefault();
+    event.stopPropagation(); // the page has these keys too
   }
 
   #measure(row: Row): (RegionMean & { known: boolean }) | undefined {

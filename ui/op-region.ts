@@ -16,6 +16,7 @@ import { cleared } from "./row-view.ts";
 import { roundMarks, SteadyRange } from "./steady-range.ts";
 import { parts } from "./theme.ts";
 import type { TraceBuffer } from "./trace-buffer.ts";
+import { inputsOf } from "./wiring.ts";
 
 const HUE = "#ffd75e";
 
@@ -295,14 +296,6 @@ function extent(buffer: TraceBuffer, from: Ms, to: Ms): [number, number] | undef
   const mean = buffer.extent("mean", from, to);
   const se = buffer.extent("se", from, to);
   return mean && [mean[0] - (se?.[1] ?? 0), mean[1] + (se?.[1] ?? 0)];
-}
-
-/** Streams that a node of the pipeline reads. */
-function inputsOf(manifest: Readonly<Record<string, unknown>>, node: string): string[] {
-  const pipeline = manifest["pipeline"] as { operators?: Record<string, { from?: unknown }> } | undefined;
-  const from = pipeline?.operators?.[node]?.from;
-  if (typeof from === "string") return [from];
-  return typeof from === "object" && from !== null ? Object.values(from).flat().map(String) : [];
 }
 
 customElements.define("op-region", OpRegion);

@@ -3,14 +3,17 @@
  * of nodes. So the same page serves any pipeline.
  */
 import type { StreamEntry } from "./client/types.ts";
+import { curveOf, type CurvePanel } from "./curve-panels.ts";
 import {
   imagesOf, isTruth, tomographiesOf, withErrors, type ImagePanel, type TomographyPanel,
 } from "./image-panels.ts"; // prettier-ignore
 import type { Field } from "../runtime/wire/schema.ts";
 import {
-  HUES, isForce, isLength, quantityOf, titleOf, type Quantity,
+  columnsOf, driftsOf, modulusAgainstPotential, type Column, type DriftPanel, type Pair,
+} from "./plot-panels.ts"; // prettier-ignore
+import {
+  HUES, quantityOf, titleOf, type Quantity,
 } from "./quantities.ts"; // prettier-ignore
-import type { RowPanel } from "./row-view.ts";
 
 export interface Trace {
   readonly stream: string;
@@ -36,12 +39,6 @@ export interface Panel {
   readonly traces: readonly Trace[];
 }
 
-export interface CurvePanel extends RowPanel {
-  readonly x: string;
-  readonly y: string;
-  readonly fit?: string;
-}
-
 /** A stream that an instrument publishes, under the shortest name that tells it from the others. */
 export interface Source {
   readonly stream: string;
@@ -61,6 +58,11 @@ export interface Choice {
   readonly images: readonly ImagePanel[];
   readonly moreImages: readonly ImagePanel[];
   readonly curve: CurvePanel | undefined;
+  /** Paths of drifts, the best first. */
+  readonly drifts: readonly DriftPanel[];
+  /** What is drawn against what from the start, and all columns that can be. */
+  readonly against: Pair | undefined;
+  readonly columns: readonly Column[];
   /** What stands for the whole run in the overview. */
   readonly overview: Trace | undefined;
   /** Code columns that say in words what the cell is doing. */
@@ -232,6 +234,8 @@ export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
   // A pipeline of radiographs alone shows them rather than nothing.
   if (shownImages.length === 0 && !tomography && images[0]) shownImages.push(images[0]);
 
+  const modulus = best("modulus", ({ worth: w }) => w > -5)?.trace;
+  const measured = entries.filter((entry) => !isTruth(entry));
   return {
     panels: panels.length > 0 ? panels : more.slice(0, 3),
     more: panels.length > 0 ? more : more.slice(3),
@@ -244,6 +248,9 @@ export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
       .flatMap(curveOf)
       .sort((a, b) => Number(b.fit !== undefined) - Number(a.fit !== undefined))
       .at(0),
+    drifts: driftsOf(measured),
+    against: modulusAgainstPotential(measured, { modulus, voltage: voltage?.trace }),
+    columns: columnsOf(entries),
     overview: (voltage ?? current ?? candidates.find((c) => c.worth > -50))?.trace,
     state: find(
       entries,
@@ -264,7 +271,7 @@ export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
     // The charge of a whole step, which stands beside its duration, is not the charge now.
     charge: (best("state of charge") ?? best("charge", ({ entry }) => !("duration" in entry.schema.fields)))
       ?.trace,
-    modulus: best("modulus", ({ worth: w }) => w > -5)?.trace,
+    modulus,
   };
 }
 
@@ -296,26 +303,6 @@ function scorePanel({ stream, schema: { fields } }: StreamEntry): Panel {
     title: `${titleOf("value", fields["value"]!)}: ${traces.map(({ title }) => title).join(", ")}`,
     traces,
   };
-}
-
-function curveOf({ stream, schema: { fields } }: StreamEntry): CurvePanel[] {
-  const curves = Object.entries(fields).filter(([, { kind }]) => kind === "curve");
-  const y = curves.find(([name, { unit }]) => isForce(unit) && !/fit|residual/.test(name))?.[0];
-  const x =
-    curves.find(([name]) => name === "indentation")?.[0] ??
-    curves.find(([name, { unit }]) => isLength(unit) && name !== y)?.[0];
-  const fit = curves.find(([name]) => name === "fit")?.[0];
-  if (x === undefined || y === undefined) return [];
-  return [
-    {
-      id: `${stream}/${y}`,
-      title: fit ? "force curve and fit" : "force curve",
-      stream,
-      x,
-      y,
-      ...(fit && { fit }),
-    },
-  ];
 }
 
 /** The streams that come from instruments, by the name of their node where that has only one, else by their port. */

@@ -17,7 +17,23 @@ export interface Placement {
   readonly rows: number;
   readonly columns: number;
   readonly ratio: number;
+  /** Row 0 lies at the bottom: its y is the smallest. */
+  readonly flipped: boolean;
 }
+
+/** Where the middle of a column, or of a row, lies on the canvas; fractions lie between. */
+export const xOf = ({ left, width, columns }: Placement, column: number): number =>
+  left + ((column + 0.5) / columns) * width;
+export function yOf({ top, height, rows, flipped }: Placement, row: number): number {
+  const down = (row + 0.5) / rows;
+  return top + (flipped ? 1 - down : down) * height;
+}
+
+/** The place in the image, [column, row], of a place on the canvas. */
+export function pixelAt({ left, top, width, height, rows, columns, flipped }: Placement, x: number, y: number): readonly [number, number] {
+  const down = (y - top) / height;
+  return [((x - left) / width) * columns - 0.5, (flipped ? 1 - down : down) * rows - 0.5];
+} // prettier-ignore
 
 export class Picture {
   readonly #own = document.createElement("canvas");
@@ -58,7 +74,7 @@ export class Picture {
     c: CanvasRenderingContext2D,
     { width, height, ratio }: { width: number; height: number; ratio: number },
     pixel_m: { readonly x: number; readonly y: number },
-    fit: "top" | "middle" | "fill" = "middle",
+    { fit = "middle", flipped = false }: { fit?: "top" | "middle" | "fill"; flipped?: boolean } = {},
   ): Placement {
     const { rows, columns } = this;
     const own = (columns * (pixel_m.x || 1)) / (rows * (pixel_m.y || pixel_m.x || 1));
@@ -68,8 +84,11 @@ export class Picture {
     const [left, top] = [Math.round((width - w) / 2), fit === "top" ? 0 : Math.round((height - h) / 2)];
     hatch(c, { left, top, width: w, height: h, ratio });
     c.imageSmoothingEnabled = false;
+    c.save();
+    if (flipped) c.transform(1, 0, 0, -1, 0, 2 * top + h);
     c.drawImage(this.#own, left, top, w, h);
-    return { left, top, width: w, height: h, rows, columns, ratio };
+    c.restore();
+    return { left, top, width: w, height: h, rows, columns, ratio, flipped };
   }
 }
 
@@ -142,31 +161,49 @@ export function crosshair(c: CanvasRenderingContext2D, at: Placement, marks: rea
   for (const { column, row, hue } of marks) {
     c.fillStyle = hue;
     if (column !== undefined && column > -0.5 && column < columns - 0.5)
-      c.fillRect(left + ((column + 0.5) / columns) * width - ratio / 2, top, ratio, height);
+      c.fillRect(xOf(at, column) - ratio / 2, top, ratio, height);
     if (row !== undefined && row > -0.5 && row < rows - 0.5)
-      c.fillRect(left, top + ((row + 0.5) / rows) * height - ratio / 2, width, ratio);
+      c.fillRect(left, yOf(at, row) - ratio / 2, width, ratio);
   }
   c.globalAlpha = 1;
 }
 
 /** The edge of a region. */
 export function outline(c: CanvasRenderingContext2D, at: Placement, region: Region): void {
-  const { left, top, width, height, rows, columns, ratio } = at;
-  const x = (column: number) => left + ((column + 0.5) / columns) * width;
-  const y = (row: number) => top + ((row + 0.5) / rows) * height;
+  const { width, height, rows, columns, ratio } = at;
   c.beginPath();
   if (region.kind === "circle") {
-    const { x: column, y: row, r } = region;
-    c.ellipse(x(column), y(row), (r / columns) * width, (r / rows) * height, 0, 0, 2 * Math.PI);
+    const { x, y, r } = region;
+    c.ellipse(xOf(at, x), yOf(at, y), (r / columns) * width, (r / rows) * height, 0, 0, 2 * Math.PI);
   } else {
-    const { x0, y0, x1, y1 } = region;
-    c.rect(x(x0 - 0.5), y(y0 - 0.5), ((x1 - x0) / columns) * width, ((y1 - y0) / rows) * height);
+    const [x0, x1] = [xOf(at, region.x0 - 0.5), xOf(at, region.x1 - 0.5)];
+    const [y0, y1] = [yOf(at, region.y0 - 0.5), yOf(at, region.y1 - 0.5)];
+    c.rect(x0, Math.min(y0, y1), x1 - x0, Math.abs(y1 - y0));
   }
-  // Dark under light, so that it stands out on any ground.
+  outlined(c, ratio);
+}
+
+/** One pixel of the image, framed; never too small to be seen. */
+export function framePixel(
+  c: CanvasRenderingContext2D,
+  at: Placement,
+  [column, row]: readonly [number, number],
+  hue: string,
+): void {
+  const { width, height, rows, columns, ratio } = at;
+  const wide = Math.max(width / columns, 5 * ratio);
+  const high = Math.max(height / rows, 5 * ratio);
+  c.beginPath();
+  c.rect(xOf(at, column) - wide / 2, yOf(at, row) - high / 2, wide, high);
+  outlined(c, ratio, hue);
+}
+
+/** Dark under light, so that it stands out on any ground. */
+function outlined(c: CanvasRenderingContext2D, ratio: number, hue = "#ffd75e"): void {
   c.lineWidth = 3 * ratio;
   c.strokeStyle = "#000a";
   c.stroke();
   c.lineWidth = 1.5 * ratio;
-  c.strokeStyle = "#ffd75e";
+  c.strokeStyle = hue;
   c.stroke();
 }

@@ -78,6 +78,15 @@ export function readableQuantity(value: number, unit: string, digits = 4): strin
   return `${readableNumber(value * scale.factor, digits)}${scale.unit && ` ${scale.unit}`}`;
 }
 
+/** "2.310 ± 0.042 GPa": the error with two figures, the value with as many decimals. Without an error the value alone. */
+export function readableWithError(value: number, error: number, { factor, unit }: Scale): string {
+  const end = unit && ` ${unit}`;
+  const [v, e] = [value * factor, error * factor];
+  if (!(e > 0) || !Number.isFinite(e) || !Number.isFinite(v)) return `${readableNumber(v)}${end}`;
+  const decimals = Math.min(9, Math.max(0, 1 - Math.floor(Math.log10(e))));
+  return `${v.toFixed(decimals)} ± ${e.toFixed(decimals)}${end}`.replace("-", "−");
+}
+
 /** A length, given as text in metres or with a unit of its own ("5.2e-7", "0.52 um"), in metres; NaN where unknown. */
 export function metres(text: string | undefined): number {
   if (text === undefined) return NaN;

@@ -15,6 +15,7 @@ import type {
   Subscription,
 } from "../../ui/client/types.ts";
 import { code, curve, image, scalar, type Fields, type Schema } from "../../runtime/wire/schema.ts";
+import { AFM_PIPELINE, afmStreams } from "./fake-afm.ts";
 import { tomographyStreams } from "./fake-tomography.ts";
 
 export const START: Ms = Date.UTC(2026, 10, 22, 10, 15, 0);
@@ -34,6 +35,10 @@ export interface Made {
   readonly slices?: readonly number[];
   /** No rows from … to. */
   readonly silent?: readonly [Ms, Ms];
+  /** Time of its first row after the start; default 0. */
+  readonly offset?: Ms;
+  /** No row at this time. */
+  readonly absent?: (time: Ms) => boolean;
 }
 
 /** Noise that depends on the time alone, about -1 to 1. */
@@ -215,6 +220,8 @@ export interface FakeOptions {
   readonly onset?: Ms;
   /** A scan that turns beside the cell. */
   readonly tomography?: boolean;
+  /** A force microscope that maps beside the cell, in place of the one that there is. */
+  readonly afm?: boolean;
   /** Streams that there are; default all. */
   readonly only?: readonly string[];
 }
@@ -227,7 +234,7 @@ export class FakeClient implements Client {
     name: "li-symmetric",
     directory: "runs/2026-11-22T10-15-00_li-symmetric",
     experiment: { cell: "cell 7" },
-    pipeline: { alarms: { gas: { when: "onset.gas" } } },
+    pipeline: { alarms: { gas: { when: "onset.gas" } }, operators: {} as Record<string, { from: string }> },
   };
   now: Ms;
   /** Requests so far, for tests. */
@@ -236,11 +243,18 @@ export class FakeClient implements Client {
   readonly #open = new Set<Open>();
   readonly #listeners = new Set<() => void>();
 
-  constructor({ history = 200 * MINUTE, onset = Infinity, tomography = false, only }: FakeOptions = {}) {
+  constructor({
+    history = 200 * MINUTE,
+    onset = Infinity,
+    tomography = false,
+    afm = false,
+    only,
+  }: FakeOptions = {}) {
     this.now = START + history;
-    this.#made = [...streams(onset), ...(tomography ? tomographyStreams(START) : [])].filter(
-      ({ stream }) => !only || only.includes(stream),
-    );
+    const own = streams(onset).filter(({ stream }) => !afm || !/^(afm|map|modulus|rolling)\./.test(stream));
+    const more = [...(tomography ? tomographyStreams(START) : []), ...(afm ? afmStreams(START) : [])];
+    this.#made = [...own, ...more].filter(({ stream }) => !only || only.includes(stream));
+    if (afm) Object.assign(this.manifest.pipeline, { operators: AFM_PIPELINE });
     this.#list();
   }
 
@@ -306,7 +320,7 @@ export class FakeClient implements Client {
     for (const listener of this.#listeners) listener();
   }
 
-  #last = (made: Made): number => Math.floor((this.now - START) / made.interval);
+  #last = (made: Made): number => Math.floor((this.now - timeOf(made, 0)) / made.interval);
 
   #list(): void {
     this.catalogue = new Map(
@@ -314,7 +328,7 @@ export class FakeClient implements Client {
         made.stream,
         {
           stream: made.stream, epoch: 0, schema: made.schema, state: "active", derived: made.derived, provisional: false,
-          rows: this.#last(made) + 1, firstTime: START, lastTime: START + this.#last(made) * made.interval, watermark: this.now,
+          rows: this.#last(made) + 1, firstTime: timeOf(made, 0), lastTime: timeOf(made, this.#last(made)), watermark: this.now,
         },
       ]),
     ); // prettier-ignore
@@ -359,13 +373,14 @@ export class FakeClient implements Client {
       ];
       for (let i = 0; i < n; i++) {
         const begin = (open.next + i) * open.width;
-        const a = Math.ceil((Math.max(begin, START) - START) / made.interval);
+        const origin = timeOf(made, 0);
+        const a = Math.ceil((Math.max(begin, origin) - origin) / made.interval);
         const b = Math.ceil(
-          (Math.min((open.next + i + 1) * open.width, this.now + 1) - START) / made.interval,
+          (Math.min((open.next + i + 1) * open.width, this.now + 1) - origin) / made.interval,
         );
         const stride = Math.max(1, Math.floor((b - a) / 20)); // 20 rows of a bucket stand for all
         for (let row = a; row < b; row += stride) {
-          const t = START + row * made.interval;
+          const t = timeOf(made, row);
           if (made.silent && t >= made.silent[0] && t < made.silent[1]) continue;
           const value = made.value(column, t);
           if (count[i] === 0 || value < min[i]!) min[i] = value;
@@ -386,15 +401,22 @@ export class FakeClient implements Client {
     const slices = made.slices ?? [undefined];
     // `to` itself is left out of what has an end.
     const end = request.to === "live" ? to : to - 1e-6;
-    const last = Math.floor((end - START) / made.interval);
-    const earliest = Math.ceil((from - START) / made.interval);
+    const last = Math.floor((end - timeOf(made, 0)) / made.interval);
+    const earliest = Math.max(0, Math.ceil((from - timeOf(made, 0)) / made.interval));
     const begin = request.lossless ? (first ? earliest : open.row + 1) : last;
-    if (last < begin || (!first && last <= open.row)) return;
-    open.row = last;
-    const rows = Array.from({ length: last - begin + 1 }, (_, i) => begin + i).flatMap((tick) =>
-      slices.map((slice) => ({ time: START + tick * made.interval, slice })),
-    );
+    if (last >= begin && last >= 0 && (first || last > open.row)) {
+      open.row = last;
+      this.#giveRows(made, open, begin, last, slices);
+    }
+    if (request.to !== "live" && this.now >= request.to) open.receive({ kind: "done" });
+  }
+
+  #giveRows(made: Made, { request, receive }: Open, begin: number, last: number, slices: readonly (number | undefined)[]): void {
+    const rows = Array.from({ length: last - begin + 1 }, (_, i) => timeOf(made, begin + i))
+      .filter((time) => !made.absent?.(time))
+      .flatMap((time) => slices.map((slice) => ({ time, slice })));
     const sent = request.lossless ? rows : rows.slice(-1);
+    if (sent.length === 0) return;
     const time = Float64Array.from(sent, (row) => row.time);
     const columns: Record<string, unknown> = {};
     for (const name of request.columns ?? Object.keys(made.schema.fields)) {
@@ -405,12 +427,15 @@ export class FakeClient implements Client {
         images.forEach((one, i) => all.set(one, i * one.length));
         columns[name] = all;
       } else if (field.kind === "curve") {
-        const values = made.rows!(name, time.at(-1)!);
-        columns[name] = { values, offsets: Int32Array.of(0, values.length) };
+        const lists = sent.map((row) => [...made.rows!(name, row.time)]);
+        const offsets = Int32Array.of(0, ...lists.map((_, i) => lists.slice(0, i + 1).flat().length));
+        columns[name] = { values: Float64Array.from(lists.flat()), offsets };
       } else if (field.kind === "label") columns[name] = sent.map((row) => made.text!(name, row.time));
       else if (name === "slice") columns[name] = Int32Array.from(sent, (row) => row.slice!);
       else columns[name] = time.map((t) => made.value(name, t));
     }
-    open.receive({ kind: "rows", epoch: 0, row: begin, time, schema: made.schema, columns, dropped: 0 });
-  }
+    receive({ kind: "rows", epoch: 0, row: begin, time, schema: made.schema, columns, dropped: 0 });
+  } // prettier-ignore
 }
+
+const timeOf = ({ interval, offset = 0 }: Made, row: number): Ms => START + offset + row * interval;

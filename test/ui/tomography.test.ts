@@ -237,7 +237,7 @@ test("changes, their time, errors and sinogram are drawn with what their colours
       Object.fromEntries(
         [...window.app.shadowRoot!.querySelectorAll("op-image")].map((image) => [
           image.panel.sort,
-          (image.shadowRoot!.querySelector("footer") as HTMLElement).innerText.replaceAll(/\s+/g, " "),
+          image.shadowRoot!.querySelector<HTMLElement>("footer")?.innerText.replaceAll(/\s+/g, " "),
         ]),
       ),
     );

@@ -94,14 +94,26 @@ export class Feed {
       case KIND.gap:
         return this.gap((unpack(body) as Gap).reason);
       case KIND.done:
-        this.#done = true;
-        return;
+        return this.#end();
       default:
     }
   }
 
   gap(reason: string): void {
     this.#queue.push({ frame: { kind: "gap", reason }, bytes: 0 });
+    this.#offer();
+  }
+
+  /** The server has closed the subscription and said why. What was asked up to a time is not asked again. */
+  refused(reason: string): void {
+    this.gap(reason);
+    if (this.#request.to !== "live") this.#end();
+  }
+
+  #end(): void {
+    this.#done = true;
+    if (this.#request.maxPoints !== undefined) return;
+    this.#queue.push({ frame: { kind: "done" }, bytes: 0 });
     this.#offer();
   }
 

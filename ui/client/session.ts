@@ -234,7 +234,7 @@ export class Session {
       }
       case KIND.error:
         this.#error = (unpack(body) as WireError).what;
-        return this.#asked.get(header.subscription)?.gap(this.#error);
+        return this.#asked.get(header.subscription)?.refused(this.#error);
       default:
         this.#asked.get(header.subscription)?.hear(header, body);
     }

@@ -64,7 +64,12 @@ export interface RowsFrame {
   readonly dropped: number;
 }
 
-export type Frame = TraceFrame | RowsFrame | { readonly kind: "gap"; readonly reason: string };
+export type Frame =
+  | TraceFrame
+  | RowsFrame
+  | { readonly kind: "gap"; readonly reason: string }
+  /** Of rows up to a time: all that was asked for has come. */
+  | { readonly kind: "done" };
 
 export interface Request {
   readonly stream: string;

@@ -228,6 +228,22 @@ test("a mistake in a request comes as a gap with a reason", async () => {
   expect(got.frames).toEqual([{ kind: "gap", reason: "there is no column w; there are v" }]);
 });
 
+test("what was asked for up to a time ends in done, also where there is nothing, and after a mistake", async () => {
+  const run = new FakeRun();
+  const client = open((await serve(run)).url);
+  run.open("s", schema);
+  run.append("s", rows(0, 10));
+  const ask = async (request: object): Promise<string[]> => {
+    const got = collect(client, { stream: "s", from: START_ms + 2, to: START_ms + 5, ...request });
+    await got.until(() => got.frames.some(({ kind }) => kind === "done"));
+    return got.frames.map((frame) => (frame.kind === "rows" ? values([frame]).join() : frame.kind));
+  };
+  expect(await ask({ lossless: true })).toEqual(["2,3,4", "done"]);
+  expect(await ask({})).toEqual(["4", "done"]);
+  expect(await ask({ from: 0, to: 1000, lossless: true })).toEqual(["done"]);
+  expect(await ask({ columns: ["w"], lossless: true })).toEqual(["gap", "done"]);
+});
+
 test("a page that takes nothing holds a bounded queue, and gets every row and the newest image when it goes on", async () => {
   const run = new FakeRun();
   const { url } = await serve(run);

@@ -20,6 +20,7 @@ const fake = new FakeClient({
   ...(onset !== null && { onset: START + Number(onset) * 60_000 }),
   ...(history !== null && { history: Number(history) * 60_000 }),
   tomography: asked.has("tomography"),
+  afm: asked.has("afm"),
 });
 const app = document.createElement("op-app");
 app.client = fake;
