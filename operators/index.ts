@@ -13,6 +13,7 @@ export { withinFrame } from "./drift/within-frame.ts";
 export { steps } from "./echem/steps.ts";
 
 // image
+export { grains } from "./image/grains.ts";
 export { region } from "./image/region.ts";
 export { segment } from "./image/segment.ts";
 
