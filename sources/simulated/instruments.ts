@@ -31,7 +31,12 @@ export const PORTS = {
     spring_constant: scalar("N/m"),
     deflection_sensitivity: scalar("m/V"),
   },
-  topography: { data: image("m"), index: code() },
+  topography: {
+    data: image("m"),
+    index: code(),
+    slow_scan: code({ codes: { 0: "up", 1: "down" }, doc: "up: row 0, the smallest y, was scanned first" }),
+    duration: scalar("s", { doc: "from the begin of the first line to the end of the last" }),
+  },
   frames: {
     data: image("{count}", { type: "u16" }),
     rotation_angle: scalar("deg"),
@@ -137,6 +142,7 @@ export function instrumentPlans(options: InstrumentOptions): Record<PortName, ()
         grid_rows: String(options.mapRows),
         grid_size_x: String(options.scanSize_m),
         grid_size_y: String(options.scanSize_m),
+        first_row: "smallest y",
         tip_shape: "paraboloid",
         tip_radius: String(TIP.radius_m),
         poisson_ratio: String(TIP.poissonRatio),
@@ -150,7 +156,7 @@ export function instrumentPlans(options: InstrumentOptions): Record<PortName, ()
         ...scan(options, random("surface"), random("topography")),
         latency_s: 1.5,
         fields: { ...PORTS.topography, data: image("m", { shape: [size, size] }) },
-        metadata: { pixel_size_x: pixel, pixel_size_y: pixel },
+        metadata: { pixel_size_x: pixel, pixel_size_y: pixel, first_row: "smallest y" },
       });
     },
     frames: () => plan("frames", 1 / options.projectionRate_Hz, tomograph(options, random("phantom"), random("frames")), {
@@ -273,7 +279,7 @@ function forceMap(options: InstrumentOptions, sample: Random, noise: Random): In
   };
 }
 
-/** An image line by line while time goes on, so that drift shears it. */
+/** An image line by line while time goes on, so that drift shears it: up, then down, then up again. */
 function scan(
   options: InstrumentOptions,
   sample: Random,
@@ -289,18 +295,27 @@ function scan(
     const due = Math.floor((world.time_s / topographyInterval_s) * size + 1e-6);
     for (; lines < due; lines++) {
       const line = lines % size;
+      const row = Math.floor(lines / size) % 2 ? size - 1 - line : line;
       const drift = world.microscopeDrift_m;
-      const z = surface.line(drift.x, drift.y + line * pixel, pixel, size, surfaceState(world));
+      const z = surface.line(drift.x, drift.y + row * pixel, pixel, size, surfaceState(world));
       const offset = drift.z + LINE_NOISE_m * noise.normal();
       for (let i = 0; i < size; i++)
-        picture[line * size + i] = z[i]! + offset + PIXEL_NOISE_m * noise.normal();
+        picture[row * size + i] = z[i]! + offset + PIXEL_NOISE_m * noise.normal();
       if (line === size - 1) {
         done.push(picture);
         picture = new Float32Array(size * size);
       }
     }
   };
-  return { watch, record: (_, index): Row => ({ data: done.shift()!, index }) };
+  return {
+    watch,
+    record: (_, index): Row => ({
+      data: done.shift()!,
+      index,
+      slow_scan: index % 2,
+      duration: topographyInterval_s,
+    }),
+  };
 }
 
 /** Darks, flats, then projections of a stage that never stops. */

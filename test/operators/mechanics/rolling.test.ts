@@ -109,3 +109,56 @@ describe("the stream", () => {
     ); // prettier-ignore
   });
 });
+
+describe("by region", () => {
+  const list = Array.from({ length: 40 }, (_, i) => ({
+    t: i + 0.5,
+    x: (i % 4) * 1e-7,
+    y: 5e-8,
+    E: 10 ** (1 + (i % 4)),
+  }));
+  const modulus = {
+    time: BigInt64Array.from(list, ({ t }) => ns(t)),
+    modulus: Float64Array.from(list, ({ E }) => E),
+    modulus_se: Float64Array.from(list, ({ E }) => E / 10),
+    modulus_scale_se: Float64Array.from(list, ({ E }) => E / 20),
+    x: Float64Array.from(list, ({ x }) => x),
+    y: Float64Array.from(list, ({ y }) => y),
+  };
+  const given = {
+    window: "20 s",
+    every: "10 s",
+    regions: ["-0.05,0,0.15,0.1 um", "circle 300,50,10 nm", "5,5,6,6 um"],
+  };
+  const by = (more: Record<string, unknown> = {}, extra = {}) =>
+    feed(rolling, { modulus }, { with: { ...given, ...more }, ...extra });
+
+  test("each is a window of its own; one without curves gives no row", () => {
+    const { rolling: out } = by();
+    expect([...out.region]).toEqual([0, 1, 0, 1, 0, 1, 0, 1]);
+    expect([...out.count].slice(4)).toEqual([10, 5, 10, 5]);
+    expect(out.mean[1]).toBeCloseTo(1e4, 8);
+    expect(out.median[0]).toBe(55); // between 10 and 100
+    // What all share is not reduced by the number of curves.
+    expect(out.mean_scale_se[1]).toBeCloseTo(500, 8);
+    expect(out.mean_se[3]).toBeCloseTo(1e3 / Math.sqrt(5), 6);
+  });
+
+  test("the same bits however rows are cut, saved and loaded", () => {
+    for (const rows of [1, 7]) expect(by({}, { rows, reloadAfter: [2, 3] })).toEqual(by());
+  });
+
+  test.each([
+    ["1,2,3 um", /not a place; wanted "x0,y0,x1,y1 um"/],
+    ["1,2,3,4", /not a place/],
+    ["1,2,3,4 kg", /not a place/],
+    ["3,2,1,4 um", /is empty; x1 and y1/],
+    ["circle 1,2,0 um", /is empty/],
+  ])("%s is refused", (region, message) => {
+    expect(() => by({ regions: [region] })).toThrow(message);
+  });
+
+  test("curves that do not say where they are have none", () => {
+    expect(() => roll([[1, 1, 1]], { regions: ["0,0,1,1 um"] })).toThrow(/columns x and y/);
+  });
+});
