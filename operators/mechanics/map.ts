@@ -1,10 +1,12 @@
 import {
+  choice,
   code,
   defineOperator,
   image,
   integer,
   quantity,
   scalar,
+  WiringError,
   type Field,
   type Schema,
 } from "../../runtime/index.ts";
@@ -20,6 +22,11 @@ import {
  * `filling` shows the map under way, each time as many curves as a line has have come.
  *
  * The grid is that of the options, or of the stream's metadata (`grid_columns`, `grid_rows`).
+ *
+ * `place: position` puts a curve where its x, y are: column = (x - x₀)/pitch, row = (y - y₀)/pitch, to the nearest pixel. After
+ * drift/coordinates these are places of the sample, so a pixel shows the same material in map after map, and at the rim
+ * what drifted out is NaN. x₀, y₀ are those that put the first curve of all at the pixel of its index. Of several curves in
+ * a pixel the last counts.
  */
 export interface Grid {
   readonly columns: number;
@@ -55,14 +62,28 @@ interface State {
   told: boolean;
 }
 
-type Saved = Omit<State, "time"> & { time: BigInt64Array };
+type Saved = Omit<State, "time"> & { time: BigInt64Array; origin: readonly [x_m: number, y_m: number] };
 
 export const modulusMap = defineOperator({
   name: "mechanics/map",
   doc: "Puts the moduli of a force map at their pixels: one image a map, and the one under way for views.",
-  input: { modulus: { modulus: scalar("Pa"), index: code() } },
-  output: (_, config, metadata) => {
+  input: {
+    modulus: {
+      modulus: scalar("Pa"),
+      index: code(),
+      x: scalar("m", { optional: true }),
+      y: scalar("m", { optional: true }),
+    },
+  },
+  output: ({ modulus }, config, metadata) => {
+    if (config.place === "position" && !("x" in modulus && "y" in modulus))
+      throw new WiringError("place: position needs curves that say where they are: columns x and y");
     const grid = gridOf(config, metadata["modulus"]);
+    const sized = ["grid_size_x", "grid_size_y"].every((edge) => Number(metadata["modulus"]?.[edge]) > 0);
+    if (config.place === "position" && grid && metadata["modulus"] && !sized)
+      throw new WiringError(
+        "place: position needs curves whose metadata say how large their grid is: grid_size_x, grid_size_y",
+      );
     const columns = {
       data: image("Pa", {
         shape: grid ? [grid.rows, grid.columns] : ["row", "col"],
@@ -86,6 +107,9 @@ export const modulusMap = defineOperator({
   config: {
     columns: integer(GIVEN_BY_STREAM, { min: 0, doc: "pixels of a line; 0: as the stream's metadata say" }),
     rows: integer(GIVEN_BY_STREAM, { min: 0, doc: "lines; 0: as the stream's metadata say" }),
+    place: choice(["index", "position"], "index", {
+      doc: "what says where a curve belongs: its index, or where its x and y are (after drift/coordinates: on the sample)",
+    }),
     least_filled: quantity("%", 0, {
       min: 0,
       max: 100,
@@ -95,7 +119,25 @@ export const modulusMap = defineOperator({
   start(config, { inputs }) {
     const grid = gridOf(config, inputs.modulus.metadata);
     const size = grid ? grid.columns * grid.rows : 0;
+    const pitch = (edge: string, pixels: number | undefined): number =>
+      Number(inputs.modulus.metadata[edge] ?? NaN) / (pixels ?? NaN);
+    const [pitchX_m, pitchY_m] = [pitch("grid_size_x", grid?.columns), pitch("grid_size_y", grid?.rows)];
     let map = empty(size);
+    /** Where the pixel of index 0 is; NaN until a curve has said where it is. */
+    let [x0_m, y0_m] = [NaN, NaN];
+
+    /** Pixel of a curve; -1 where it lies beyond the grid, or nobody knows. */
+    const pixelOf = (index: number, x_m: number, y_m: number): number => {
+      if (config.place === "index") return index;
+      const { columns, rows } = grid!;
+      if (Number.isNaN(x0_m + y0_m)) {
+        x0_m = x_m - (index % columns) * pitchX_m;
+        y0_m = y_m - Math.floor(index / columns) * pitchY_m;
+      }
+      const column = Math.round((x_m - x0_m) / pitchX_m);
+      const row = Math.round((y_m - y0_m) / pitchY_m);
+      return column >= 0 && column < columns && row >= 0 && row < rows ? row * columns + column : -1;
+    };
 
     return {
       step({ modulus: rows }, out, upTo) {
@@ -129,7 +171,8 @@ export const modulusMap = defineOperator({
           if (map.visited[index] && index !== map.last) finish({ last: -1 });
           if (!map.visited[index]) map.done++;
           map.visited[index] = 1;
-          map.pixels[index] = rows.modulus[i]!;
+          const pixel = pixelOf(index, rows.x?.[i] ?? NaN, rows.y?.[i] ?? NaN);
+          if (pixel >= 0) map.pixels[pixel] = rows.modulus[i]!;
           map = { ...map, last: index, time, seconds, curves: map.curves + 1 };
           if (map.curves % grid.columns === 0)
             out.filling.add({ time, data: map.pixels, filled: share(map.pixels) });
@@ -144,10 +187,13 @@ export const modulusMap = defineOperator({
         pixels: map.pixels.slice(),
         visited: map.visited.slice(),
         time: BigInt64Array.of(map.time),
+        origin: [x0_m, y0_m] as const,
       }),
       load(saved: Saved) {
-        const { pixels, visited, time } = saved;
-        map = { ...saved, pixels: pixels.slice(), visited: visited.slice(), time: time[0]! };
+        const { origin, ...rest } = saved;
+        [x0_m, y0_m] = origin;
+        const { pixels, visited, time } = rest;
+        map = { ...rest, pixels: pixels.slice(), visited: visited.slice(), time: time[0]! };
       },
     };
   },

@@ -78,3 +78,42 @@ test("cut anywhere, saved and loaded anywhere, gives the same bits", () => {
     { seed: 6, numRuns: 200 },
   ); // prettier-ignore
 });
+
+describe("by position", () => {
+  /** Pixels of 1 µm × 0.5 µm from (10, 20) µm; the sample moves by `drift` pixels to the right from map to map. */
+  const placed = (indexes: readonly number[], drift: (i: number) => number) => ({
+    ...rows(indexes),
+    x: Float64Array.from(indexes, (index, i) => 10e-6 + ((index % 3) + drift(i)) * 1e-6),
+    y: Float64Array.from(indexes, (index) => 20e-6 + Math.floor(index / 3) * 0.5e-6),
+  });
+  const twice = [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5];
+
+  test("a curve stands where it looked: what drifted out is NaN, what came in stands beside", () => {
+    const modulus = placed(twice, (i) => (i < 6 ? 0 : 1));
+    const { maps } = feed(modulusMap, { modulus }, { metadata: GRID, with: { place: "position" } });
+    expect([...maps.data]).toEqual([1, 2, 3, 4, 5, 6, NaN, 7, 8, NaN, 10, 11]);
+    expect(maps.filled[1]).toBeCloseTo(400 / 6, 10);
+  });
+
+  test("a curve that does not know where it is stands nowhere; the grid is laid by the first that knows", () => {
+    const modulus = placed(twice, () => 0);
+    modulus.x.fill(NaN, 0, 2);
+    const whole = feed(modulusMap, { modulus }, { metadata: GRID, with: { place: "position" } });
+    expect([...whole.maps.data]).toEqual([NaN, NaN, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    const cut = feed(
+      modulusMap,
+      { modulus },
+      { metadata: GRID, with: { place: "position" }, rows: 1, reloadAfter: [1, 4] },
+    );
+    expect(cut).toEqual(whole);
+  });
+
+  test("curves without places, or without the size of their grid, are refused", () => {
+    const how = { metadata: GRID, with: { place: "position" } };
+    expect(() => feed(modulusMap, { modulus: rows([0]) }, how)).toThrow(/columns x and y/);
+    const sizeless = { modulus: { grid_columns: "3", grid_rows: "2" } };
+    expect(() => feed(modulusMap, { modulus: placed([0], () => 0) }, { ...how, metadata: sizeless })).toThrow(
+      /grid_size_x/,
+    );
+  });
+});
