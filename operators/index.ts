@@ -13,9 +13,14 @@ export { withinFrame } from "./drift/within-frame.ts";
 export { steps } from "./echem/steps.ts";
 
 // image
+export { conductivity } from "./image/conductivity.ts";
 export { grains } from "./image/grains.ts";
+export { level } from "./image/level.ts";
 export { region } from "./image/region.ts";
+export { roughness } from "./image/roughness.ts";
 export { segment } from "./image/segment.ts";
+export { stepHeight } from "./image/step-height.ts";
+export { surfacePotential } from "./image/surface-potential.ts";
 
 // mechanics
 export { modulusMap } from "./mechanics/map.ts";

@@ -63,4 +63,6 @@ export function numberIn(option: string, said: string, unit: string): number {
 export const numberMistake =
   (such: string) =>
   (said: string): string | undefined =>
-    said === "" || /^\s*[+-]?\.?\d/.test(said) ? undefined : `"${said}" is not a number with a unit, such as "${such}"`;
+    said === "" || /^\s*[+-]?\.?\d/.test(said)
+      ? undefined
+      : `"${said}" is not a number with a unit, such as "${such}"`;

@@ -45,20 +45,15 @@ export function quantile(sorted: Float64Array, share: number): number {
   return low === high ? low : low + (at - below) * (high - low); // equal infinities have no difference
 }
 
-/**
- * Where sorted numbers lie closest: of the halves of the data the narrowest, of that half the narrowest half, and so on.
- * Reference: Robertson & Cryer, J. Am. Stat. Assoc. 69, 1012 (1974).
- */
-export function halfSampleMode(sorted: Float64Array): number {
-  let [from, count] = [0, sorted.length];
-  while (count > 3) {
-    const half = Math.ceil(count / 2);
-    let [best, least] = [from, Infinity];
-    for (let i = from; i + half <= from + count; i++) {
-      const width = sorted[i + half - 1]! - sorted[i]!;
-      if (width < least) [best, least] = [i, width];
-    }
-    [from, count] = [best, half];
+/** Mean of that part of sorted numbers, of so large a share, that lies closest: a mode that is not moved by single values. */
+export function densest(sorted: Float64Array, share: number): number {
+  const count = Math.max(1, Math.ceil(share * sorted.length));
+  let [best, least] = [0, Infinity];
+  for (let i = 0; i + count <= sorted.length; i++) {
+    const width = sorted[i + count - 1]! - sorted[i]!;
+    if (width < least) [best, least] = [i, width];
   }
-  return count === 0 ? NaN : median(sorted.slice(from, from + count));
+  let sum = 0;
+  for (let i = best; i < best + count; i++) sum += sorted[i]!;
+  return sum / count; // NaN of nothing
 }
