@@ -23,8 +23,11 @@ export { stepHeight } from "./image/step-height.ts";
 export { surfacePotential } from "./image/surface-potential.ts";
 
 // mechanics
+export { bimodal } from "./mechanics/bimodal.ts";
+export { calibration } from "./mechanics/calibration.ts";
 export { modulusMap } from "./mechanics/map.ts";
 export { modulus } from "./mechanics/modulus.ts";
+export { recalibrate } from "./mechanics/recalibrate.ts";
 export { rolling } from "./mechanics/rolling.ts";
 
 // onset
