@@ -3,7 +3,7 @@
  * contact's, and noise is added to the force alone, as in an instrument.
  */
 export interface Truth {
-  model: "hertz-paraboloid" | "hertz-cone" | "hertz-pyramid";
+  model: "hertz-paraboloid" | "sphere" | "hertz-cone" | "hertz-pyramid" | "pyramid-3" | "punch";
   modulus_Pa: number;
   k_N_per_m: number;
   tipRadius_m?: number;
@@ -40,6 +40,14 @@ function contactForce(truth: Truth, indentation_m: number): number {
   const tan = Math.tan((halfAngle_deg / 180) * Math.PI);
   if (model === "hertz-paraboloid") return (4 * reduced * Math.sqrt(tipRadius_m * indentation_m ** 3)) / 3;
   if (model === "hertz-cone") return (2 * tan * reduced * indentation_m ** 2) / Math.PI;
+  if (model === "pyramid-3") return 0.8887 * tan * reduced * indentation_m ** 2;
+  if (model === "punch") return 2 * tipRadius_m * reduced * indentation_m;
+  if (model === "sphere") {
+    const R = tipRadius_m;
+    const log = (a: number): number => Math.log((R + a) / (R - a));
+    const a = solve((x) => (x / 2) * log(x), indentation_m, 0.999 * R);
+    return reduced * (((R * R + a * a) / 2) * log(a) - a * R);
+  }
   return (tan * reduced * indentation_m ** 2) / Math.sqrt(2);
 }
 

@@ -4,8 +4,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { modulus } from "../../../operators/mechanics/modulus.ts";
 import { WiringError } from "../../../runtime/index.ts";
-import { openJpk } from "../../../sources/afm/jpk.ts";
+import { jpkForce } from "../../../sources/afm/jpk.ts";
 import { feed } from "../../helpers/feed.ts";
+import { dmtBranches, jkrRetract, type Made } from "./make-retract.ts";
 import { columnsOf, CONTACT_m, makeCurve, normals, type Curve, type Truth } from "./make-curves.ts";
 
 const PARABOLOID = {
@@ -50,10 +51,22 @@ const fit = (curves: readonly Curve[], truth: Truth, more: Record<string, unknow
     { curves: columnsOf(curves, truth.k_N_per_m) },
     { with: { ...options(truth), ...more }, rows },
   );
+/** A branch from far to deep, as the retract that it was. */
+const backOf = ({ height_m, force_N }: Made): Curve => ({
+  height: height_m.toReversed(), force: force_N.toReversed(), segment: new Uint8Array(height_m.length).fill(1),
+}); // prettier-ignore
 const relative = (a: number, b: number) => Math.abs(a / b - 1);
 
 describe("finds the modulus that the curve was made from", () => {
-  test.each<Truth>([PARABOLOID, CONE, PYRAMID, LAYER])("$model of $modulus_Pa Pa, without noise", (truth) => {
+  test.each<Truth>([
+    PARABOLOID,
+    CONE,
+    PYRAMID,
+    LAYER,
+    { ...CONE, model: "pyramid-3" },
+    { ...PARABOLOID, model: "sphere", tipRadius_m: 1e-6 },
+    { ...PARABOLOID, model: "punch", tipRadius_m: 1e-7 },
+  ])("$model of $modulus_Pa Pa, without noise", (truth) => {
     const baseline_N = 3e-10;
     const { modulus: row, faults } = fit([makeCurve({ ...truth, baseline_N })], truth);
     expect(row.valid[0]).toBe(0);
@@ -79,7 +92,7 @@ describe("finds the modulus that the curve was made from", () => {
       const normal = normals(7);
       const draws = 300;
       const curves = Array.from({ length: draws }, (_, i) => makeCurve({ ...truth, noise_N: noise * truth.maxForce_N, inContact: 0.2 + (0.4 * i) / draws }, normal)); // prettier-ignore
-      for (const residual of ["tip-position", "height"]) {
+      for (const residual of ["tip-position", "height", "weighted-height"]) {
         const { modulus: rows } = fit(curves, truth, { residual });
         for (const pulls of [
           [...rows.modulus].map((E, i) => (E - truth.modulus_Pa) / rows.modulus_se[i]),
@@ -89,7 +102,7 @@ describe("finds the modulus that the curve was made from", () => {
           const spread = Math.sqrt(pulls.reduce((sum, pull) => sum + (pull - mean) ** 2, 0) / (draws - 1));
           // Three standard errors of mean and spread; over the tip position a bias of second order in the noise comes on top.
           expect(Math.abs(mean)).toBeLessThan(
-            3 / Math.sqrt(draws) + (residual === "height" ? 0 : 20 * noise),
+            3 / Math.sqrt(draws) + (residual === "tip-position" ? 20 * noise : 0),
           );
           expect(Math.abs(spread - 1)).toBeLessThan(3 / Math.sqrt(2 * draws));
           const within = pulls.filter((pull) => Math.abs(pull) < 1).length / draws;
@@ -110,6 +123,7 @@ describe("finds the modulus that the curve was made from", () => {
       return pulls.reduce((sum, pull) => sum + pull, 0) / pulls.length;
     };
     expect(Math.abs(mean("height"))).toBeLessThan(0.3);
+    expect(Math.abs(mean("weighted-height"))).toBeLessThan(0.3);
     expect(mean("tip-position")).toBeLessThan(-5); // as every program that fits over the tip position
   });
 
@@ -153,11 +167,16 @@ describe("finds the modulus that the curve was made from", () => {
     ] as const) {
       const truth = { ...LAYER, modulus_Pa, k_N_per_m };
       const curve = makeCurve(truth);
-      const more = { ...curve, force: curve.force.map((f) => f * (1 + 1e-5)) };
-      const [one, other] = [fit([curve], truth).modulus, fit([more], truth).modulus];
-      // said of the largest load; the fit sees all of the contact
-      const seen = (other.modulus[0] / one.modulus[0] - 1) / 1e-5 / one.sensitivity_amplification[0];
-      expect(Math.abs(seen - 1)).toBeLessThan(0.2);
+      const more = { ...curve, force: curve.force.map((f) => f * (1 + 1e-6)) };
+      for (const given of [{}, { tip_modulus: "165 GPa" }, { residual: "tip-position" }]) {
+        const [one, other] = [fit([curve], truth, given).modulus, fit([more], truth, given).modulus];
+        const seen = (other.modulus[0] / one.modulus[0] - 1) / 1e-6;
+        expect(seen / one.sensitivity_amplification[0]).toBeCloseTo(1, 2);
+      }
+      // about that of the largest load
+      const { sensitivity_amplification, max_force, max_indentation } = fit([curve], truth).modulus;
+      const roughly = 1 + (1.5 * max_force[0]) / (k_N_per_m * max_indentation[0]);
+      expect(relative(sensitivity_amplification[0], roughly)).toBeLessThan(0.2);
     }
   });
 
@@ -169,7 +188,11 @@ describe("finds the modulus that the curve was made from", () => {
         normal,
       ),
     );
-    const { modulus: rows } = fit(curves, PARABOLOID, { min_baseline: 0, min_significance: 0 });
+    const { modulus: rows } = fit(curves, PARABOLOID, {
+      min_baseline: 0,
+      min_significance: 0,
+      residual: "tip-position",
+    });
     curves.forEach((curve, i) => {
       if (rows.valid[i] !== 0) return;
       expect(rows.chi_square[i] / lowestByScan(curve, PARABOLOID.k_N_per_m)).toBeLessThan(1.00001);
@@ -282,16 +305,48 @@ describe("a curve that cannot be fitted is a row that says why", () => {
   });
 });
 
-test("fits hold the curve and the model over the same samples", () => {
-  const { fits, modulus: row } = fit(
-    [makeCurve(PARABOLOID), makeCurve({ ...PARABOLOID, samples: 100 })],
-    PARABOLOID,
-  );
-  expect([...fits.indentation.offsets]).toEqual([0, 256, 356]);
-  expect([...fits.force.offsets]).toEqual([...fits.fit.offsets]);
-  for (let i = 0; i < 356; i++)
-    expect(Math.abs(fits.force.values[i] - fits.fit.values[i])).toBeLessThan(1e-7 * 2e-9);
-  expect([...fits.modulus]).toEqual([...row.modulus]);
+describe("fits", () => {
+  const curves = [makeCurve(PARABOLOID), makeCurve({ ...PARABOLOID, samples: 100 })];
+
+  test("hold the curve and the model over the same samples", () => {
+    const { fits, modulus: row } = fit(curves, PARABOLOID, { fit_points: 1000 });
+    expect([...fits.indentation.offsets]).toEqual([0, 256, 356]);
+    expect([...fits.force.offsets]).toEqual([...fits.fit.offsets]);
+    for (let i = 0; i < 356; i++)
+      expect(Math.abs(fits.force.values[i] - fits.fit.values[i])).toBeLessThan(1e-6 * 2e-9);
+    expect([...fits.modulus]).toEqual([...row.modulus]);
+    expect([...fits.index]).toEqual([0, 1]);
+  });
+
+  test("or means of neighbouring samples, at most so many a curve; or none", () => {
+    const { fits } = fit(curves, PARABOLOID);
+    expect([...fits.force.offsets]).toEqual([0, 64, 128]);
+    const mean = curves[0]!.force.subarray(252).reduce((a, b) => a + b) / 4;
+    expect(relative(fits.force.values[63], mean)).toBeLessThan(1e-6);
+    expect(fit(curves, PARABOLOID, { fit_points: 0 }).fits.time.length).toBe(0);
+  });
+
+  test("follow the model of adhesion too", () => {
+    for (const model of ["dmt", "jkr"]) {
+      const truth = {
+        reducedModulus_Pa: 1e8,
+        adhesion_N: 5e-9,
+        tipRadius_m: 2e-8,
+        k_N_per_m: 40,
+        maxForce_N: 2e-8,
+        samples: 256,
+      };
+      const made = model === "dmt" ? dmtBranches(truth).retract : jkrRetract(truth);
+      const { fits } = fit(
+        [backOf(made)],
+        { ...PARABOLOID, tipRadius_m: 2e-8, k_N_per_m: 40 },
+        { model, fit_points: 256, poisson_ratio: 0.3 },
+      );
+      for (let i = 0; i < 256; i++)
+        if (fits.force.values[i] > 0)
+          expect(Math.abs(fits.force.values[i] - fits.fit.values[i])).toBeLessThan(0.01 * truth.maxForce_N);
+    }
+  });
 });
 
 test("a tip that is not described stops the start", () => {
@@ -315,31 +370,27 @@ describe.runIf(existsSync(shared))("agrees with nanite 4.2.0", () => {
   const byHand = { springConstant_N_per_m: NaN, deflectionSensitivity_m_per_V: NaN };
 
   test.each(names)("%s", async (name) => {
-    const file = await openJpk(`${shared}${name}`, () => 0n);
+    const file = await jpkForce.open(`${shared}${name}`, () => 0n);
+    const { numbers, read } = file.curves!;
     for (const [i, peer] of files[name].curves.entries()) {
-      const {
-        height_m: height,
-        force_N: force,
-        segment,
-        springConstant_N_per_m: k,
-      } = await file.read(file.curves[i]!, byHand);
-      for (const [key, given, factor] of [
-        ["A_para_R10um_nu0.5_w0", { model: "hertz-paraboloid", tip_radius: "10 um" }, 1],
-        ["C_cone_a25_nu0.5_w0", { model: "hertz-cone", half_angle: "25 deg" }, 1],
-        // nanite's pyramid has three sides and 0.8887 where four have 1/√2
-        ["D_pyr3s_a5_nu0.5_w0", { model: "hertz-pyramid", half_angle: "5 deg" }, Math.SQRT1_2 / 0.8887],
+      const { height_m: height, force_N: force, segment, springConstant_N_per_m: k } = await read.call(file.curves, numbers[i]!, byHand); // prettier-ignore
+      for (const [key, given] of [
+        ["A_para_R10um_nu0.5_w0", { model: "hertz-paraboloid", tip_radius: "10 um" }],
+        ["C_cone_a25_nu0.5_w0", { model: "hertz-cone", half_angle: "25 deg" }],
+        ["D_pyr3s_a5_nu0.5_w0", { model: "pyramid-3", half_angle: "5 deg" }],
+        ["E_snedsphere_R10um_nu0.5_w0", { model: "sphere", tip_radius: "10 um" }],
       ] as const) {
-        const { modulus: row } = feed(
-          modulus,
-          { curves: columnsOf([{ height, force, segment }], k) },
-          { with: given },
-        );
+        const curves = columnsOf([{ height, force, segment }], k);
+        const peers = feed(modulus, { curves }, { with: { ...given, residual: "tip-position" } }).modulus;
         const { E_Pa, chi_sqr, contact_point_m } = peer.fits[key];
-        expect(row.valid[0]).toBe(0);
-        expect(relative(row.modulus[0] * factor, E_Pa)).toBeLessThan(1e-3);
-        expect(row.chi_square[0] / chi_sqr).toBeLessThan(1.00001);
+        expect(peers.valid[0]).toBe(0);
+        expect(relative(peers.modulus[0], E_Pa)).toBeLessThan(1e-3);
+        expect(peers.chi_square[0] / chi_sqr).toBeLessThan(1.00001);
         const shift = height[0]! + force[0]! / k - peer.tip_position0_m; // nanite counts from the contact point that it guessed
-        expect(Math.abs(row.contact_point[0] - shift - contact_point_m)).toBeLessThan(5e-10);
+        expect(Math.abs(peers.contact_point[0] - shift - contact_point_m)).toBeLessThan(5e-10);
+        // By default the noise in the tip position makes no modulus lower: 3.5 % of it at most on these curves.
+        const { modulus: ours } = feed(modulus, { curves }, { with: given });
+        expect(relative(ours.modulus[0], E_Pa)).toBeLessThan(0.04);
       }
     }
     await file.close();
@@ -347,17 +398,16 @@ describe.runIf(existsSync(shared))("agrees with nanite 4.2.0", () => {
 
   test("and with the truth of analytic curves of 0.3 to 30 GPa", () => {
     for (const { truth, height_m, force_N } of read("synthetic/sei_like_curves.json")) {
-      const model = ({ hertz: "hertz-paraboloid", cone: "hertz-cone" } as Record<string, Truth["model"]>)[
-        truth.kind
-      ];
-      if (!model) continue; // adhesion, spheres and layers are other models
+      const model = ({ hertz: "hertz-paraboloid", cone: "hertz-cone", sphere: "sphere", layer: "hertz-paraboloid" } as Record<string, Truth["model"]>)[truth.kind]; // prettier-ignore
+      if (!model) continue; // of DMT there is no retract here
       const curve = {
         height: Float64Array.from(height_m),
         force: Float64Array.from(force_N),
         segment: new Uint8Array(height_m.length),
       };
       const known = { model, modulus_Pa: truth.E_Pa, k_N_per_m: truth.k_N_per_m, tipRadius_m: truth.R_m, halfAngle_deg: truth.alpha_deg, poisson: truth.nu, maxForce_N: 0 }; // prettier-ignore
-      const { modulus: row } = fit([curve], known);
+      const layer = truth.kind === "layer" ? { layer_thickness: `${truth.layer_thickness_m} m`, layer_theory: "dimitriadis" } : {}; // prettier-ignore
+      const { modulus: row } = fit([curve], known, layer);
       expect(relative(row.modulus[0], truth.E_Pa)).toBeLessThan(5e-3);
       expect(Math.abs(row.contact_point[0])).toBeLessThan(5e-11);
     }
