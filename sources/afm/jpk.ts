@@ -1,26 +1,35 @@
 /**
- * JPK force files: `.jpk-force` (one curve), `.jpk-force-map` and `.jpk-qi-data` (one curve a pixel).
+ * JPK force files: `.jpk-force` and `.jpk-qi-series` (one curve), `.jpk-force-map` and `.jpk-qi-data` (one curve a
+ * pixel).
  *
  * A ZIP archive of Java properties and big-endian channels without a header. What a channel holds is reached by
- * a chain of linear steps, each `value × multiplier + offset`:
+ * a chain of linear steps, each `value × multiplier + offset` (jpk-slots.ts):
  *
  *     raw integer → volts → distance [m] → force [N]      vDeflection: s [m/V], then k [N/m]
  *     raw integer → volts or metres → … → height [m]      measured height (sensor), else height (piezo)
  *
- * Height decreases towards the sample. A segment's `time-stamp` is when it *ended*: two stamps lie one duration
- * of the later segment apart (so in all our samples, whose segments differ in duration). A curve's time is the
- * end of its last segment.
+ * Height decreases towards the sample, force increases on contact. A segment's `time-stamp` is when it *ended*: two
+ * stamps lie one duration of the later segment apart (so in all our samples, whose segments differ in duration). A
+ * curve's time is the end of its last segment. A curve is all its segments, whatever their number, order and style.
  *
  * Where the file says the same thing twice, both are compared, and a difference is a warning: bytes and points
- * of each channel, the trigger's setpoint and the deflection reached, times that run backwards.
+ * of each channel, segments, the trigger's setpoint and the deflection reached, and its sign.
  *
- * Layout read from files of versions 0.12 and 2.0; see also afmformats (AFM-analysis, MIT).
+ * Layout read from files of versions 0.12 and 2.0; see also afmformats (AFM-analysis, MIT), which once turned the
+ * force of some of them round: as the file has it, it is right.
  */
 import { SourceError } from "../../runtime/index.ts";
+import {
+  APPROACH, inForce, MODULATION, PAUSE, RETRACT, UNKNOWN_SEGMENT,
+  type AfmFile, type Calibration, type Curve, type CurveSet, type Format, type Grid, type When, type Zoned,
+} from "./afm-file.ts"; // prettier-ignore
 import { openArchive, type Archive } from "./archive.ts";
-import { parseProperties, section, shareable, type Section, type Shared } from "./jpk-properties.ts";
+import {
+  parseProperties, pointed, section, shareable, type Properties, type Section, type Shared,
+} from "./jpk-properties.ts"; // prettier-ignore
+import { slotIn, slotsOf, stepsTo, type Slot } from "./jpk-slots.ts";
+import { parseTime, timeOrMissing } from "./jpk-time.ts";
 
-export const APPROACH = 0, RETRACT = 1, PAUSE = 2, MODULATION = 3, UNKNOWN_SEGMENT = 255; // prettier-ignore
 const STYLES: Record<string, number> = {
   extend: APPROACH,
   retract: RETRACT,
@@ -30,75 +39,39 @@ const STYLES: Record<string, number> = {
 
 /** Sensors first: what was measured counts, not what was asked for. */
 const HEIGHTS = ["strainGaugeHeight", "capacitiveSensorHeight", "measuredHeight", "head-height", "height"];
-const KINDS: Record<string, JpkFile["kind"]> = {
-  "force-scan-series": "curve",
-  "force-scan-map": "map",
-  "quantitative-imaging-map": "qi",
+const KINDS: Record<string, string> = {
+  "force-scan-series": "JPK force curve",
+  "force-scan-map": "JPK force map",
+  "quantitative-imaging-series": "JPK QI curve",
+  "quantitative-imaging-map": "JPK QI map",
 };
 const NEWEST_VERSION = 2;
+/** Of a curve; an hour's pause at 2 kHz has 7 million. */
+const MOST_POINTS = 1 << 23;
+const MOST_HEADER_BYTES = 1 << 25;
+const MOST_CURVES = 1 << 24;
 
-export interface Grid {
-  readonly columns: number;
-  readonly rows: number;
-  /** Edge lengths of the whole grid. */
-  readonly sizeX_m: number;
-  readonly sizeY_m: number;
-  /** Every second line was scanned from its end. */
-  readonly backAndForth: boolean;
-}
-
-/** Set by hand in place of what the file says, or NaN. */
-export interface Calibration {
-  readonly springConstant_N_per_m: number;
-  readonly deflectionSensitivity_m_per_V: number;
-}
-
-export interface JpkCurve {
-  /** What the file calls it, for messages: "index/17", or "curve" where there is one. */
-  readonly name: string;
-  /** Pixel of the grid, line by line from the one scanned first; without a grid, its number in the file. */
-  readonly index: number;
-  /** ns since 1970, UTC; undefined where the file has none. */
-  readonly time: bigint | undefined;
-  readonly duration_s: number;
-  readonly x_m: number;
-  readonly y_m: number;
-  readonly height_m: Float64Array;
-  readonly force_N: Float64Array;
-  readonly segment: Uint8Array;
-  readonly springConstant_N_per_m: number;
-  readonly deflectionSensitivity_m_per_V: number;
-  readonly warnings: readonly string[];
-}
-
-export interface JpkFile {
-  readonly path: string;
-  readonly kind: "curve" | "map" | "qi";
-  readonly version: string;
-  readonly instrument: string;
-  readonly software: string;
-  readonly grid: Grid | undefined;
-  /** Numbers of the curves there are, in order. */
-  readonly curves: readonly number[];
-  /** How many the file says there are. */
-  readonly expected: number;
-  /** When the file says it began, without a zone if it says none. */
-  readonly start: string | undefined;
-  /** Reads one curve; a SourceError says why it cannot. */
-  read(number: number, calibration: Calibration): Promise<JpkCurve>;
-  /** When a curve ended, from its headers alone. */
-  timeOf(number: number): Promise<bigint | undefined>;
-  /** True where times are written with their zone. */
-  zoned(): Promise<boolean | undefined>;
-  close(): Promise<void>;
-}
+export const jpkForce: Format = {
+  name: "JPK force curves",
+  looks: (head) => head[0] === 0x50 && head[1] === 0x4b, // any ZIP archive: whoever names one is told what it lacks
+  claims: looksLikeJpk,
+  async open(path, zoned) {
+    const archive = await openArchive(path);
+    try {
+      return await readHeaders(archive, zoned);
+    } catch (error) {
+      await archive.close();
+      throw error;
+    }
+  },
+};
 
 /** Names of entries that only JPK's archives have. */
 const OURS =
   /^(header\.properties|shared-data\/header\.properties|segments\/\d+\/(segment-header\.properties|channels\/.+\.dat)|index\/\d+\/(header\.properties|segments\/.*)|data-image\.(force|jpk-qi-image))$/;
 
 /** True where the first bytes of a ZIP archive list an entry that only JPK's force files have. */
-export function looksLikeJpk(head: Uint8Array): boolean {
+function looksLikeJpk(head: Uint8Array): boolean {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.length);
   if (bytes.length < 30 || bytes.readUInt32LE(0) !== 0x04034b50) return false;
   const signature = Buffer.from([0x50, 0x4b, 3, 4]);
@@ -109,25 +82,18 @@ export function looksLikeJpk(head: Uint8Array): boolean {
   return false;
 }
 
-/**
- * Opens a file and reads its headers.
- * `zonedTime` makes nanoseconds of a time that is written without its zone.
- */
-export async function openJpk(path: string, zonedTime: (text: string) => bigint): Promise<JpkFile> {
-  const archive = await openArchive(path);
-  try {
-    return await readHeaders(archive, zonedTime);
-  } catch (error) {
-    await archive.close();
-    throw error;
-  }
+async function readProperties(archive: Archive, name: string): Promise<Map<string, string>> {
+  const bytes = archive.size(name) ?? 0;
+  if (bytes > MOST_HEADER_BYTES)
+    throw new SourceError(`${archive.path}: entry ${name} has ${bytes} bytes, which no header has`);
+  return parseProperties(await archive.read(name));
 }
 
-async function readHeaders(archive: Archive, zonedTime: (text: string) => bigint): Promise<JpkFile> {
+async function readHeaders(archive: Archive, zoned: Zoned): Promise<AfmFile> {
   const { path } = archive;
   if (!archive.has("header.properties"))
     throw new SourceError(`${path}: is a ZIP archive but not a JPK force file: it has no header.properties`);
-  const header = parseProperties(await archive.read("header.properties"));
+  const header = await readProperties(archive, "header.properties");
   const type = header.get("type") ?? "";
   const kind = KINDS[type];
   if (!kind)
@@ -140,189 +106,216 @@ async function readHeaders(archive: Archive, zonedTime: (text: string) => bigint
       `${path}: entry header.properties says format version ${version}; known are 0 to ${NEWEST_VERSION}; export it with an older setting, or send us the file`,
     );
   }
+  const warnings: string[] = [];
   const shared: Shared = archive.has("shared-data/header.properties")
-    ? shareable(parseProperties(await archive.read("shared-data/header.properties")))
+    ? shareable(await readProperties(archive, "shared-data/header.properties"))
     : new Map();
-  const folders = curveFolders(archive, kind);
-  if (folders.size === 0)
-    throw new SourceError(
-      `${path}: holds no force curve: no entry ${kind === "curve" ? "" : "index/<n>/"}segments/<s>/segment-header.properties`,
-    );
-  const grid = readGrid(header, type);
-  const [low, high] = [Number(header.get(`${type}.indexes.min`)), Number(header.get(`${type}.indexes.max`))];
-  const expected =
-    kind === "curve" ? 1 : grid ? grid.columns * grid.rows : high >= low ? high - low + 1 : folders.size;
-  const channels = new ChannelFormats();
-
-  const headersOf = async (number: number): Promise<SegmentHeader[]> => {
-    const folder = folders.get(number);
-    if (!folder) throw new SourceError(`${path}: has no curve ${number}`);
-    const headers: SegmentHeader[] = [];
-    for (const s of folder.segments) {
-      const at = `${folder.path}segments/${s}/`;
-      const own = parseProperties(await archive.read(`${at}segment-header.properties`));
-      headers.push({
-        at,
-        own,
-        about: section(own, shared, "force-segment-header", "force-segment-header-info"),
-      });
-    }
-    return headers;
-  };
-
-  const timeIn = (headers: readonly SegmentHeader[]): bigint | undefined => {
-    const stamp = headers.at(-1)!.about.get("time-stamp");
-    return stamp === undefined
-      ? undefined
-      : parseTime(stamp, `${path}: entry ${headers.at(-1)!.at}segment-header.properties`, zonedTime);
-  };
-
+  const start = timeOrMissing(header.get(`${type}.start-time`), "entry header.properties", zoned, warnings); // prettier-ignore
+  const curves = await readCurves(archive, header, type, shared, zoned, warnings);
   return {
-    path, kind, version, grid, expected,
+    path,
+    format: `${kind}${version && `, version ${version}`}`,
     instrument: header.get(`${type}.description.instrument`) ?? "",
     software: header.get(`${type}.description.source-software`) ?? "",
-    start: header.get(`${type}.start-time`),
-    curves: [...folders.keys()].sort((a, b) => a - b),
+    start,
+    warnings,
+    curves,
     close: () => archive.close(),
-    timeOf: async (number) => timeIn(await headersOf(number)),
-    async zoned() {
-      for (const number of folders.keys()) {
-        const stamp = (await headersOf(number)).at(-1)!.about.get("time-stamp");
-        return stamp === undefined ? undefined : ZONED.test(stamp);
-      }
-      return undefined;
-    },
-    async read(number, calibration) {
-      const headers = await headersOf(number);
-      const folder = folders.get(number)!;
-      const series = folder.path === "" ? header
-        : archive.has(`${folder.path}header.properties`) ? parseProperties(await archive.read(`${folder.path}header.properties`))
-        : new Map<string, string>(); // prettier-ignore
-      const decoded = await decode(archive, headers, shared, channels, calibration);
-      const place = position(series, headers[0]!);
-      return {
-        ...decoded,
-        name: folder.path === "" ? "curve" : folder.path.slice(0, -1),
-        index: grid && Number.isInteger(place.index) ? pixelOf(grid, place.index) : number,
-        time: timeIn(headers),
-        x_m: place.x_m,
-        y_m: place.y_m,
-      };
-    },
-  }; // prettier-ignore
+  };
 }
 
 interface SegmentHeader {
   /** Folder of the segment, with its slash. */
   readonly at: string;
-  readonly own: ReadonlyMap<string, string>;
+  readonly properties: Properties;
   readonly about: Section;
 }
 
-/** Folders of the curves by number, each with the numbers of its segments in order. */
-function curveFolders(
+async function readCurves(
   archive: Archive,
-  kind: JpkFile["kind"],
-): Map<number, { path: string; segments: number[] }> {
-  const pattern =
-    kind === "curve"
-      ? /^()segments\/(\d+)\/segment-header\.properties$/
-      : /^index\/(\d+)\/segments\/(\d+)\/segment-header\.properties$/;
-  const folders = new Map<number, { path: string; segments: number[] }>();
+  header: ReadonlyMap<string, string>,
+  type: string,
+  shared: Shared,
+  zoned: Zoned,
+  warnings: string[],
+): Promise<CurveSet> {
+  const { path } = archive;
+  const single = type.endsWith("-series");
+  const segmentsOf = curveSegments(archive, single);
+  if (segmentsOf.size === 0)
+    throw new SourceError(
+      `${path}: holds no force curve: no entry ${single ? "" : "index/<n>/"}segments/<s>/segment-header.properties`,
+    );
+  const pattern = readGrid(header, type, warnings);
+  const { grid } = pattern ?? {};
+  const numbers = [...segmentsOf.keys()].sort((a, b) => a - b);
+  const [low, high] = [Number(header.get(`${type}.indexes.min`)), Number(header.get(`${type}.indexes.max`))];
+  const folderOf = (number: number): string => (single ? "" : `index/${number}/`);
+  const channels = new ChannelFormats();
+
+  const headersOf = async (number: number): Promise<SegmentHeader[]> => {
+    const segments = segmentsOf.get(number);
+    if (!segments) throw new SourceError(`${path}: has no curve ${number}`);
+    const headers: SegmentHeader[] = [];
+    for (const s of segments) {
+      const at = `${folderOf(number)}segments/${s}/`;
+      const own = await readProperties(archive, `${at}segment-header.properties`);
+      const properties = pointed(own, shared);
+      headers.push({ at, properties, about: section(properties, "force-segment-header") });
+    }
+    return headers;
+  };
+  const endOf = (headers: readonly SegmentHeader[]): When | undefined => {
+    const { about, at } = headers.at(-1)!;
+    const stamp = about.get("time-stamp");
+    return stamp === undefined
+      ? undefined
+      : parseTime(stamp, `${path}: entry ${at}segment-header.properties`, zoned);
+  };
+
+  return {
+    grid,
+    numbers,
+    expected: single ? 1 : grid ? grid.columns * grid.rows : high >= low ? high - low + 1 : numbers.length,
+    timeFrom: "end of each curve's last segment",
+    timeOf: async (number) => endOf(await headersOf(number)),
+    async read(number, calibration) {
+      const headers = await headersOf(number);
+      const folder = folderOf(number);
+      const series = pointed(
+        single ? header
+        : archive.has(`${folder}header.properties`) ? await readProperties(archive, `${folder}header.properties`)
+        : new Map<string, string>(),
+        shared,
+      ); // prettier-ignore
+      const about = section(series, series.own.get("type") ?? "");
+      const decoded = await decode(archive, headers, channels, calibration);
+      const said = about.number("force-segments.count");
+      if (said >= 0 && said !== headers.length)
+        decoded.warnings.push(`has ${headers.length} segments, its header says ${said}`);
+      const place = position(about, headers[0]!);
+      return {
+        ...decoded,
+        name: single ? "curve" : folder.slice(0, -1),
+        index: pattern && Number.isInteger(place.index) ? pixelOf(pattern, place.index) : number,
+        time: endOf(headers)?.ns,
+        x_m: place.x_m,
+        y_m: place.y_m,
+      };
+    },
+  };
+}
+
+/** Curves by number, each with the numbers of its segments in order. */
+function curveSegments(archive: Archive, single: boolean): Map<number, readonly number[]> {
+  const pattern = single
+    ? /^()segments\/(\d{1,9})\/segment-header\.properties$/
+    : /^index\/(\d{1,9})\/segments\/(\d{1,9})\/segment-header\.properties$/;
+  const found = new Map<number, number[]>();
   for (const name of archive.names) {
     const match = pattern.exec(name);
     if (!match) continue;
     const number = Number(match[1] || 0);
-    let folder = folders.get(number);
-    if (!folder)
-      folders.set(number, (folder = { path: kind === "curve" ? "" : `index/${match[1]}/`, segments: [] }));
-    folder.segments.push(Number(match[2]));
+    const segments = found.get(number);
+    if (segments) segments.push(Number(match[2]));
+    else found.set(number, [Number(match[2])]);
   }
-  for (const { segments } of folders.values()) segments.sort((a, b) => a - b);
-  return folders;
+  for (const segments of found.values()) segments.sort((a, b) => a - b);
+  return found;
 }
 
-function readGrid(header: ReadonlyMap<string, string>, type: string): Grid | undefined {
-  const at = (name: string): number => Number(header.get(`${type}.position-pattern.grid.${name}`));
-  const [columns, rows] = [at("ilength"), at("jlength")];
-  if (!(columns > 0 && rows > 0)) return undefined;
-  const backAndForth = header.get(`${type}.position-pattern.back-and-forth`) === "true";
-  return { columns, rows, sizeX_m: at("ulength"), sizeY_m: at("vlength"), backAndForth };
+interface Pattern {
+  readonly grid: Grid;
+  /** Every second line was scanned from its end. */
+  readonly backAndForth: boolean;
+  /** Lines are numbered from the largest y down. */
+  readonly reflected: boolean;
+}
+
+function readGrid(
+  header: ReadonlyMap<string, string>,
+  type: string,
+  warnings: string[],
+): Pattern | undefined {
+  const at = (name: string): string | undefined => header.get(`${type}.position-pattern.grid.${name}`);
+  const [columns, rows] = [Number(at("ilength")), Number(at("jlength"))];
+  if (!(Number.isInteger(columns) && Number.isInteger(rows) && columns > 0 && rows > 0)) return undefined;
+  if (columns * rows > MOST_CURVES) {
+    warnings.push(
+      `its grid would have ${columns} × ${rows} pixels, and ${MOST_CURVES} are the most; its curves come without a grid`,
+    );
+    return undefined;
+  }
+  const size = (name: string): number => {
+    const length = Number(at(name) || NaN);
+    return length > 0 ? length : NaN;
+  };
+  return {
+    grid: { columns, rows, sizeX_m: size("ulength"), sizeY_m: size("vlength") },
+    backAndForth: header.get(`${type}.position-pattern.back-and-forth`) === "true",
+    reflected: at("reflect") === "true",
+  };
 }
 
 /** Pixel of the grid, of the position that was visited as number `visit`. */
-function pixelOf({ columns, backAndForth }: Grid, visit: number): number {
-  const row = Math.floor(visit / columns);
-  const column = visit % columns;
-  return row * columns + (backAndForth && row % 2 === 1 ? columns - 1 - column : column);
+function pixelOf({ grid: { columns, rows }, backAndForth, reflected }: Pattern, visit: number): number {
+  const line = Math.floor(visit / columns);
+  const along = visit % columns;
+  const column = backAndForth && line % 2 === 1 ? columns - 1 - along : along;
+  return (reflected ? rows - 1 - line : line) * columns + column;
 }
 
-function position(
-  series: ReadonlyMap<string, string>,
-  { about }: SegmentHeader,
-): { x_m: number; y_m: number; index: number } {
-  const type = series.get("type") ?? "";
+function position(series: Section, { about }: SegmentHeader): { x_m: number; y_m: number; index: number } {
   const scanners = "environment.xy-scanner-position-map";
   const active = about.get(`${scanners}.xy-scanners.active-xy-scanner.name`);
   const first = (...values: (string | undefined)[]): number =>
     Number(values.find((value) => value !== undefined) || NaN);
   const axis = (name: "x" | "y"): number =>
     first(
-      series.get(`${type}.header.position.${name}`),
+      series.get(`header.position.${name}`),
       about.get(`position.${name}`),
       active && about.get(`${scanners}.xy-scanner.${active}.position.${name}`),
       active && about.get(`${scanners}.xy-scanner.${active}.start-position.${name}`),
     );
-  const index = Number(
-    series.get(`${type}.header.position-index`) ?? about.get(`${scanners}.xy-scanners.position-index`) ?? NaN,
+  const index = first(
+    series.get("header.position-index"),
+    about.get(`${scanners}.xy-scanners.position-index`),
   );
   return { x_m: axis("x"), y_m: axis("y"), index };
 }
 
-const ZONED = /[+-]\d{2}:?\d{2}$|Z$/;
-
-/** "2013-05-27 13:57:03.320 +0200" in ns since 1970, UTC. */
-function parseTime(text: string, where: string, zonedTime: (text: string) => bigint): bigint {
-  const match = /^(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?)\s*(Z|[+-]\d{2}:?\d{2})?$/.exec(
-    text.trim(),
-  );
-  if (!match)
-    throw new SourceError(`${where}: "${text}" is not a time such as 2013-05-27 13:57:03.320 +0200`);
-  const [, date, clock, zone] = match;
-  if (!zone) return zonedTime(`${date}T${clock!.replace(",", ".")}`);
-  const ms = Date.parse(`${date}T${clock!.slice(0, 8)}${zone.replace(/(\d{2})(\d{2})$/, "$1:$2")}`);
-  if (Number.isNaN(ms))
-    throw new SourceError(`${where}: "${text}" is not a time such as 2013-05-27 13:57:03.320 +0200`);
-  return BigInt(ms) * 1_000_000n + BigInt(clock!.slice(9).padEnd(9, "0"));
-}
-
-/** Time from the file's own header, such as the start of a map. */
-export function timeOfHeader(file: JpkFile, zonedTime: (text: string) => bigint): bigint | undefined {
-  return file.start === undefined
-    ? undefined
-    : parseTime(file.start, `${file.path}: entry header.properties`, zonedTime);
-}
-
 type Decoded = Pick<
-  JpkCurve,
+  Curve,
   | "height_m"
   | "force_N"
   | "segment"
   | "springConstant_N_per_m"
   | "deflectionSensitivity_m_per_V"
-  | "warnings"
   | "duration_s"
->;
+> & { readonly warnings: string[] };
+
+/** Of what the segment is, by its style or, where that is not said, by its type: "constant-force-pause". */
+function codeOf(about: Section, at: string, warnings: string[]): number {
+  const style = about.get("settings.style") ?? about.get("settings.segment-settings.style");
+  const type = about.get("settings.segment-settings.type") ?? "";
+  const named = style ?? Object.keys(STYLES).find((known) => type.includes(known)) ?? "";
+  const code = STYLES[named] ?? UNKNOWN_SEGMENT;
+  if (code !== UNKNOWN_SEGMENT) return code;
+  const lost = about.missing.length > 0 ? `; it points to ${about.missing.join(", ")} of shared-data/header.properties, which is not there` : ""; // prettier-ignore
+  warnings.push(`${at} is of style "${named}"; known are ${Object.keys(STYLES).join(", ")}${lost}`);
+  return code;
+}
 
 async function decode(
   archive: Archive,
   headers: readonly SegmentHeader[],
-  shared: Shared,
   channels: ChannelFormats,
   calibration: Calibration,
 ): Promise<Decoded> {
   const warnings: string[] = [];
-  const lists = headers.map(({ own }) => (own.get("channels.list") ?? "").split(/\s+/));
+  const lists = headers.map(({ properties }) =>
+    (properties.own.get("channels.list") ?? "").split(/\s+/).filter(Boolean),
+  );
   const everywhere = (name: string): boolean => lists.every((list) => list.includes(name));
   // A pause may have fewer channels than its neighbours: one sensor must serve the whole curve, or it would jump.
   const heightChannel = HEIGHTS.find(everywhere);
@@ -341,18 +334,16 @@ async function decode(
     points: number;
   }[] = [];
   let duration_s = 0;
-  for (const [s, { at, own, about }] of headers.entries()) {
-    const style = about.get("settings.style") ?? about.get("settings.segment-settings.style") ?? "";
-    const code = STYLES[style] ?? UNKNOWN_SEGMENT;
-    if (code === UNKNOWN_SEGMENT)
-      warnings.push(`${at} is of style "${style}"; known are ${Object.keys(STYLES).join(", ")}`);
+  let sum = 0;
+  for (const [s, { at, properties, about }] of headers.entries()) {
+    const code = codeOf(about, at, warnings);
     const read = async (channel: string): Promise<{ values: Float64Array; format: ChannelFormat }> => {
-      const of = section(own, shared, `channel.${channel}`, "lcd-info");
+      const of = section(properties, `channel.${channel}`);
       const name = `${at}${of.get("data.file.name") ?? `channels/${channel}.dat`}`;
-      const format = channels.of(
-        of,
-        `${archive.path}: entry ${at}segment-header.properties: channel ${channel}`,
-      );
+      const format = channels.of(of, `${archive.path}: entry ${at}segment-header.properties: channel ${channel}`); // prettier-ignore
+      const stored = (archive.size(name) ?? 0) / format.bytes;
+      if (sum + stored > MOST_POINTS)
+        throw new SourceError(`${archive.path}: entry ${name} brings the curve to ${sum + stored} points; ${MOST_POINTS} are the most`); // prettier-ignore
       const values = format.raw(await archive.read(name), `${archive.path}: entry ${name}`);
       for (const [key, points] of [
         [`channel.${channel}.data.num-points`, of.number("data.num-points")],
@@ -373,19 +364,26 @@ async function decode(
         `${at}: ${heightChannel} has ${height.values.length} points, vDeflection ${deflection.values.length}; the shorter counts`,
       );
     }
+    if (points === 0) warnings.push(`${at} has no points`);
     if (height) height.format.toMetres(height.values);
     if (deflection) checkTrigger(about, code, deflection.values, at, warnings);
     duration_s += about.number("duration");
+    sum += points;
     parts.push({ ...(height && { height: height.values }), ...(deflection && { volts: deflection.values, format: deflection.format }), code, points }); // prettier-ignore
   }
+  if (sum === 0) throw new SourceError(`${archive.path}: ${headers[0]!.at.replace(/segments\/\d+\/$/, "") || "the curve "}has no points in any of its ${headers.length} segments`); // prettier-ignore
 
-  const total = parts.reduce((n, part) => n + part.points, 0);
-  const height_m = new Float64Array(total).fill(NaN);
-  const force_N = new Float64Array(total).fill(NaN);
-  const segment = new Uint8Array(total);
+  const height_m = new Float64Array(sum).fill(NaN);
+  const force_N = new Float64Array(sum).fill(NaN);
+  const segment = new Uint8Array(sum);
   const own = parts.find((part) => part.format)?.format;
-  const sensitivity = given(calibration.deflectionSensitivity_m_per_V, own?.sensitivity);
-  const spring = given(calibration.springConstant_N_per_m, own?.spring);
+  const spring = inForce(calibration.springConstant_N_per_m, own?.spring, "spring_constant", warnings);
+  const sensitivity = inForce(
+    calibration.deflectionSensitivity_m_per_V,
+    own?.sensitivity,
+    "deflection_sensitivity",
+    warnings,
+  );
   let at = 0;
   for (const { height, volts, format, code, points } of parts) {
     if (height) height_m.set(height.subarray(0, points), at);
@@ -395,14 +393,6 @@ async function decode(
     segment.fill(code, at, at + points);
     at += points;
   }
-  const missing = [
-    Number.isNaN(spring) && "spring_constant",
-    Number.isNaN(sensitivity) && "deflection_sensitivity",
-  ].filter(Boolean);
-  if (missing.length)
-    warnings.push(
-      `${missing.join(" and ")} not in the file, so force is NaN; give ${missing.length > 1 ? "them" : "it"} as an option of the source`,
-    );
   return {
     height_m,
     force_N,
@@ -414,11 +404,10 @@ async function decode(
   };
 }
 
-const given = (byHand: number, fromFile = NaN): number => (Number.isNaN(byHand) ? fromFile : byHand);
-
 /**
  * An approach ends when the deflection has risen by its setpoint above the baseline measured before it.
- * A factor of more than 4 between what was asked for and what was decoded means that scale or encoder is wrong.
+ * A factor of more than 4 between what was asked for and what was decoded means that scale or encoder is wrong;
+ * a fall as deep as the setpoint is high, that the sign is.
  */
 function checkTrigger(
   about: Section,
@@ -436,29 +425,24 @@ function checkTrigger(
   const outOfRange =
     about.get("force-scan-flags.setpoint-out-of-range") === "true" ||
     about.get("force-scan-flags.z-end-out-of-range") === "true";
-  if (reached > 4 || (reached < 0.25 && !outOfRange)) {
-    warnings.push(
-      `${at}: deflection rises by ${risen.toPrecision(3)} V, the trigger is set to ${setpoint.toPrecision(3)} V: the approach ended early, or the scale is wrong`,
-    );
-  }
-}
-
-interface Step {
-  readonly base: string;
-  readonly multiplier: number;
-  readonly offset: number;
-  readonly unit: string;
+  const said = `${at}: deflection ${risen < 0 ? "falls" : "rises"} by ${Math.abs(risen).toPrecision(3)} V, the trigger is set to ${setpoint.toPrecision(3)} V`;
+  if (reached < -0.5 && reached > -4)
+    warnings.push(`${said}: its sign is the other way round than a trigger wants; check the force's`);
+  else if (reached > 4 || (reached < 0.25 && !outOfRange))
+    warnings.push(`${said}: the approach ended early, or the scale is wrong`);
 }
 
 /** What is needed to make numbers of a channel's bytes. */
 interface ChannelFormat {
+  /** Of one value as stored. */
+  readonly bytes: number;
   /** Bytes to the base slot (volts, or metres of a digital sensor). */
   raw(bytes: Buffer, where: string): Float64Array;
   /** From the base slot to metres, in place. */
   toMetres(values: Float64Array): void;
-  /** Of a deflection: NaN where the file has no such step. */
-  readonly sensitivity: number;
-  readonly spring: number;
+  /** Of a deflection: undefined where the file has no such step. */
+  readonly sensitivity: number | undefined;
+  readonly spring: number | undefined;
   readonly distanceOffset: number;
   readonly forceOffset: number;
 }
@@ -480,6 +464,10 @@ class ChannelFormats {
   readonly #known = new WeakMap<object, ChannelFormat>();
 
   of(channel: Section, where: string): ChannelFormat {
+    if (channel.missing.length > 0)
+      throw new SourceError(
+        `${where} points to ${channel.missing.join(", ")} of shared-data/header.properties, which is not there; copy the file again`,
+      );
     const { shared } = channel;
     const own = ["encoder.type", "data.encoder.type", "conversion-set.conversions.base"].some((key) =>
       channel.has(key),
@@ -509,20 +497,15 @@ function readFormat(channel: Section, where: string): ChannelFormat {
       `${where} is scaled by "${style}", ${encoding("scaling.multiplier")}, ${encoding("scaling.offset")}; wanted offsetmultiplier with two numbers`,
     );
   }
-
-  const step = (slot: string): Step | undefined => {
-    const of = (rest: string): string | undefined => channel.get(`conversion-set.conversion.${slot}.${rest}`);
-    if (of("defined") !== "true") return undefined;
-    return {
-      base: of("base-calibration-slot") ?? "", multiplier: Number(of("scaling.multiplier") ?? NaN),
-      offset: Number(of("scaling.offset") ?? NaN), unit: of("scaling.unit.unit") ?? "",
-    }; // prettier-ignore
-  };
-  const distance = step("distance");
-  const force = step("force");
+  const slots = slotsOf(
+    (key) => channel.get(`conversion-set.${key}`),
+    encoding("scaling.unit.unit") ?? channel.get("unit.unit") ?? "",
+  );
+  const distance = inUnit(slots.slot("distance"), "m");
+  const force = inUnit(slots.slot("force"), "N");
   const onDistance = force?.base === "distance" ? force : undefined;
-
   return {
+    bytes: reader.bytes,
     raw(bytes, at) {
       if (bytes.length % reader.bytes !== 0)
         throw new SourceError(
@@ -535,38 +518,19 @@ function readFormat(channel: Section, where: string): ChannelFormat {
       return values;
     },
     toMetres(values) {
-      for (const { multiplier: m, offset: b } of metreChain(channel, step, where)) {
+      const wanted = slotIn("m", slots);
+      if (wanted === undefined)
+        throw new SourceError(`${where} has no conversion to metres; it has ${slots.names.join(", ") || "none"}`); // prettier-ignore
+      for (const { multiplier: m, offset: b } of stepsTo(wanted, slots, where)) {
         for (let i = 0; i < values.length; i++) values[i] = values[i]! * m + b;
       }
     },
-    sensitivity: distance?.multiplier ?? NaN,
-    spring: onDistance?.multiplier ?? NaN,
-    distanceOffset: distance?.offset ?? 0,
-    forceOffset: onDistance?.offset ?? 0,
+    sensitivity: distance?.multiplier,
+    spring: onDistance?.multiplier,
+    distanceOffset: distance?.offset || 0,
+    forceOffset: onDistance?.offset || 0,
   };
 }
 
-/** The steps from the base slot to the slot that the file reads by default, or else to the last one in metres. */
-function metreChain(channel: Section, step: (slot: string) => Step | undefined, where: string): Step[] {
-  const slots = (channel.get("conversion-set.conversions.list") ?? "").split(/\s+/).filter(Boolean);
-  const base = channel.get("conversion-set.conversions.base") ?? "";
-  const preferred = channel.get("conversion-set.conversions.default") ?? "";
-  const wanted = [preferred, ...slots.reverse()].find((slot) => step(slot)?.unit === "m");
-  if (!wanted) {
-    // A digital sensor may be in metres as it comes.
-    if ((channel.get("encoder.scaling.unit.unit") ?? channel.get("unit.unit")) === "m") return [];
-    throw new SourceError(`${where} has no conversion to metres; it has ${slots.join(", ") || "none"}`);
-  }
-  const chain: Step[] = [];
-  for (let slot = wanted; slot !== base;) {
-    const next = step(slot);
-    if (!next || Number.isNaN(next.multiplier + next.offset) || chain.length > slots.length) {
-      throw new SourceError(
-        `${where}: its conversion "${wanted}" does not lead back to "${base}" (stops at "${slot}")`,
-      );
-    }
-    chain.unshift(next);
-    slot = next.base;
-  }
-  return chain;
-}
+const inUnit = (slot: Slot | undefined, unit: string): Slot | undefined =>
+  slot?.unit === unit ? slot : undefined;

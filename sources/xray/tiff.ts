@@ -177,7 +177,6 @@ const WANTED = new Set([
   WIDTH, LENGTH, BITS, COMPRESSION, FILL_ORDER, DESCRIPTION, STRIP_AT, SAMPLES, STRIP_ROWS, STRIP_BYTES, PREDICTOR,
   TILE_WIDTH, TILE_LENGTH, TILE_AT, TILE_BYTES, FORMAT,
 ]); // prettier-ignore
-const BYTES_OF: Record<number, number> = { 1: 1, 2: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8 };
 
 const NONE = 1, LZW = 5, DEFLATE = 8, PACKBITS = 32773, OLD_DEFLATE = 32946; // prettier-ignore
 const COMPRESSIONS: Record<number, string> = {
@@ -188,6 +187,7 @@ const COMPRESSIONS: Record<number, string> = {
 const EXPANSION: Record<number, number> = { [NONE]: 1, [LZW]: 2731, [DEFLATE]: 1033, [OLD_DEFLATE]: 1033, [PACKBITS]: 64 }; // prettier-ignore
 const MOST_BYTES = 2 ** 30;
 const MOST_VALUES = 2 ** 22;
+const PRIVATE = 0x8000;
 
 interface Page extends FrameShape {
   /** Of a value as stored. */
@@ -203,35 +203,87 @@ interface Page extends FrameShape {
   readonly stack: number;
 }
 
-async function readPage(tiff: Tiff, at: number, number: number): Promise<Page> {
-  const { path, little, big } = tiff;
+/** What stands behind a tag: numbers, or (type 2) text without the zeros at its end. */
+export type TagValue = string | readonly number[];
+
+/** Where a type of tag is known: bytes of one value, and how it is read. */
+const TYPES: Record<
+  number,
+  readonly [bytes: number, read: (b: Buffer, at: number, little: boolean) => number]
+> = {
+  1: [1, (b, at) => b[at]!],
+  3: [2, short],
+  4: [4, word],
+  6: [1, (b, at) => b.readInt8(at)],
+  8: [2, (b, at, little) => (little ? b.readInt16LE(at) : b.readInt16BE(at))],
+  9: [4, (b, at, little) => (little ? b.readInt32LE(at) : b.readInt32BE(at))],
+  11: [4, (b, at, little) => (little ? b.readFloatLE(at) : b.readFloatBE(at))],
+  12: [8, (b, at, little) => (little ? b.readDoubleLE(at) : b.readDoubleBE(at))],
+  13: [4, word],
+  16: [8, wide],
+  18: [8, wide],
+};
+const TEXT = 2;
+
+function untilZeros(bytes: Buffer): string {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  return bytes.toString("latin1", 0, end);
+}
+
+/** Tags of a page by number, those that are wanted and of a type that is known. */
+async function readTags(tiff: Tiff, at: number, number: number, wanted: (tag: number) => boolean): Promise<Map<number, TagValue>> {
+  const { little, big } = tiff;
   const what = `the directory of page ${number + 1}`;
   const [entrySize, countSize] = big ? [20, 8] : [12, 2];
   const head = await tiff.bytes(at, countSize, what);
   const entries = big ? wide(head, 0, little) : short(head, 0, little);
   const directory = Buffer.from(await tiff.bytes(at + countSize, entrySize * entries, what));
-  const tags = new Map<number, readonly number[]>();
-  let description = "";
+  const tags = new Map<number, TagValue>();
+  let total = 0;
   for (let i = 0; i < entries; i++) {
     const entry = directory.subarray(entrySize * i, entrySize * (i + 1));
     const tag = short(entry, 0, little);
     const kind = short(entry, 2, little);
-    const size = BYTES_OF[kind];
-    if (!WANTED.has(tag) || size === undefined) continue;
+    const [size, read] = kind === TEXT ? [1] : (TYPES[kind] ?? []);
+    if (!wanted(tag) || size === undefined) continue;
     const count = big ? wide(entry, 4, little) : word(entry, 4, little);
-    if (count > MOST_VALUES) throw new SourceError(`${where(path, number)}: tag ${tag} has ${count} values; it is damaged: copy it again`);
+    total += count;
+    if (total > MOST_VALUES) throw new SourceError(`${where(tiff.path, number)}: tag ${tag} has ${count} values; it is damaged: copy it again`);
     const room = big ? 8 : 4;
     const inline = entry.subarray(entrySize - room);
     const elsewhere = big ? wide(inline, 0, little) : word(inline, 0, little);
     const values =
       count * size <= room ? inline : await tiff.bytes(elsewhere, count * size, `tag ${tag} of page ${number + 1}`);
-    if (kind === 2) description = values.toString("latin1", 0, Math.min(count, 4096));
-    else {
-      tags.set(tag, Array.from({ length: count }, (_, k) =>
-        size === 1 ? values[k]! : size === 2 ? short(values, 2 * k, little)
-        : size === 4 ? word(values, 4 * k, little) : wide(values, 8 * k, little)));
-    }
+    if (!read) tags.set(tag, untilZeros(values.subarray(0, count)));
+    else tags.set(tag, Array.from({ length: count }, (_, k) => read(values, size * k, little)));
   }
+  return tags;
+} // prettier-ignore
+
+/** Private tags (32768 and above) of every page with its size (256, 257; of its tiles 322), for formats that keep their headers there. */
+export async function tiffTags(path: string): Promise<ReadonlyMap<number, TagValue>[]> {
+  return withTiff(path, async (tiff) => {
+    const { pages } = await pagesOf(tiff);
+    const found: ReadonlyMap<number, TagValue>[] = [];
+    let values = 0;
+    for (const [number, at] of pages.entries()) {
+      const tags = await readTags(tiff, at, number, (tag) => tag >= PRIVATE || tag === WIDTH || tag === LENGTH || tag === TILE_WIDTH);
+      for (const value of tags.values()) values += value.length;
+      if (values > MOST_VALUES) throw new SourceError(`${path}: has over ${MOST_VALUES} values in its tags; it is damaged: copy it again`);
+      found.push(tags);
+    }
+    return found;
+  });
+} // prettier-ignore
+
+async function readPage(tiff: Tiff, at: number, number: number): Promise<Page> {
+  const { path } = tiff;
+  const all = await readTags(tiff, at, number, (tag) => WANTED.has(tag));
+  const text = all.get(DESCRIPTION);
+  const description = typeof text === "string" ? text.slice(0, 4096) : "";
+  const tags = new Map<number, readonly number[]>();
+  for (const [tag, value] of all) if (typeof value !== "string") tags.set(tag, value);
   const one = (tag: number, initial: number): number => tags.get(tag)?.[0] ?? initial;
   const page = where(path, number);
 

@@ -168,7 +168,7 @@ describe("numbers", () => {
     expect(curves[0].force.values.every(Number.isNaN)).toBe(true);
     expect(curves[0].height.values.some(Number.isNaN)).toBe(false);
     expect(faults).toEqual([
-      expect.stringMatching(/spring_constant not in the file, so force is NaN; give it as an option/),
+      expect.stringMatching(/spring_constant is not in the file, so force is NaN; give it as an option/),
     ]);
     const helped = await readAll({ path, spring_constant: "0.5 N/m" });
     expect(helped.curves[0].force.values[0]).toBeCloseTo(volts(-100) * 7e-8 * 0.5, 22);
@@ -229,14 +229,14 @@ describe("a map", () => {
     expect(curves.map((row) => row.time[0] - start)).toEqual([500_000_000n, 1_000_000_000n]);
     expect(schemas[0].curves.metadata).toMatchObject({
       time_basis: "absolute",
-      time_from: "start of the map and the durations of its segments",
+      time_from: "start of the file and the durations of its segments",
     });
   });
 
   test("whose clock ran backwards says so and stays in order", async () => {
     const { curves, faults } = await readAll({ path: place("back.jpk-force-map", map([at(1), at(0)])) });
     expect(curves[1].time[0]).toBe(curves[0].time[0]);
-    expect(faults[0]).toMatch(/index\/1 is timed 2 s before the curve that stands ahead of it/);
+    expect(faults[0]).toMatch(/index\/1 is timed 2 s before what stands ahead of it/);
   });
 
   test("with one damaged entry gives the other curves", async () => {
@@ -298,7 +298,7 @@ describe("bad input", () => {
     [
       "text",
       Buffer.from("time,force\n1,2\n"),
-      /text\.jpk-force: is no JPK file, .* at byte 0 it has 74 69 6d 65/,
+      /text\.jpk-force: is no AFM file that is known; it begins with 74 69 6d 65/,
     ],
     [
       "other",
@@ -446,7 +446,24 @@ describe.runIf(existsSync(shared))("files of real instruments", () => {
   test("are claimed", () => {
     for (const name of names)
       expect(afmFile.claims!(readFileSync(join(shared, name)).subarray(0, 4096), name)).toBe(true);
-    for (const name of ["gwy/test.gwy", "ibw/AR_20211011.ibw", "jpk/sample_0.jpk"])
-      expect(afmFile.claims!(readFileSync(join(shared, name)).subarray(0, 4096), name)).toBe(false);
+    for (const name of [
+      "gwy/test.gwy",
+      "ibw/AR_20211011.ibw",
+      "jpk/sample_0.jpk",
+      "jpk/sample_0.h5-jpk",
+      "nid/image.nid",
+      "nanoscope/old_bruker.002",
+      "asd/asd_sample_0_first12frames.asd",
+    ])
+      expect([name, afmFile.claims!(readFileSync(join(shared, name)).subarray(0, 4096), name)]).toEqual([
+        name,
+        true,
+      ]);
+    // A TIFF of another maker is a radiograph until somebody says otherwise.
+    for (const name of ["park/Park_20210916_034.tiff", "SOURCES.md", "sxm/A151216.123306-02602.sxm"])
+      expect([name, afmFile.claims!(readFileSync(join(shared, name)).subarray(0, 4096), name)]).toEqual([
+        name,
+        false,
+      ]);
   });
 });

@@ -23,17 +23,19 @@ export interface MadeCurve {
   x?: number;
   y?: number;
   visit?: number;
+  /** Segments that the header says there are. */
+  count?: number;
 }
 
 export interface MadeFile {
-  kind?: "force-scan-series" | "force-scan-map" | "quantitative-imaging-map";
+  kind?: "force-scan-series" | "force-scan-map" | "quantitative-imaging-series" | "quantitative-imaging-map";
   version?: string;
   encoder?: keyof typeof ENCODERS;
-  /** Newer files keep what the curves have in common in shared-data. */
-  shared?: boolean;
+  /** Newer files keep what the curves have in common in shared-data; a part of that may point to another. */
+  shared?: boolean | "nested";
   spring?: number | undefined;
   sensitivity?: number | undefined;
-  grid?: { columns: number; rows: number; size: number; backAndForth?: boolean };
+  grid?: { columns: number; rows: number; size: number; backAndForth?: boolean; reflect?: boolean };
   start?: string;
   curves: readonly (MadeCurve | undefined)[];
   level?: 0 | 6;
@@ -141,13 +143,15 @@ export function makeJpk(file: MadeFile): Uint8Array {
     raw.forEach((value, i) => write(view, i * size, value));
     return new Uint8Array(view.buffer);
   };
-  const series = ({ x, y, visit }: MadeCurve) => ({
-    type: "force-scan-series",
-    "force-scan-series.header.position.x": x, "force-scan-series.header.position.y": y,
-    "force-scan-series.header.position-index": visit,
+  const series = ({ x, y, visit, count }: MadeCurve) => ({
+    type: seriesType,
+    ...prefixed(`${seriesType}.`, {
+      "header.position.x": x, "header.position.y": y, "header.position-index": visit, "force-segments.count": count,
+    }),
   }); // prettier-ignore
   const entries: Zippable = {};
-  const single = kind === "force-scan-series";
+  const single = kind.endsWith("-series");
+  const seriesType = kind.startsWith("quantitative") ? "quantitative-imaging-series" : "force-scan-series";
   entries["header.properties"] = text({
     "jpk-data-file": "spm-forcefile", "file-format-version": file.version ?? "2.0", type: kind,
     [`${kind}.start-time`]: file.start,
@@ -155,13 +159,22 @@ export function makeJpk(file: MadeFile): Uint8Array {
     ...(single && series(file.curves[0]!)),
     ...(grid && prefixed(`${kind}.position-pattern.`, {
       "back-and-forth": String(grid.backAndForth ?? false),
-      "grid.ilength": grid.columns, "grid.jlength": grid.rows, "grid.ulength": grid.size, "grid.vlength": grid.size,
+      "grid.ilength": grid.columns, "grid.jlength": grid.rows, "grid.ulength": grid.size, "grid.vlength": grid.size, "grid.reflect": String(grid.reflect ?? false),
     })),
   }); // prettier-ignore
   if (shared) {
     // Number 1 and number 10 side by side: a pointer to the one must not take the other.
+    const deflection = Object.entries(described["vDeflection"]!);
+    const isConversion = ([key]: [string, unknown]): boolean => key.startsWith("conversion-set.");
+    const conversion = Object.fromEntries(
+      deflection.filter(isConversion).map(([key, value]) => [key.slice("conversion-set.".length), value]),
+    );
+    const own = Object.fromEntries(deflection.filter((entry) => !isConversion(entry)));
     entries["shared-data/header.properties"] = text({
-      ...prefixed("lcd-info.1.", described["vDeflection"]!), ...prefixed("lcd-info.10.", described["height"]!),
+      ...(shared === "nested"
+        ? { ...prefixed("lcd-info.1.", { ...own, "conversion-set.conversion-info.*": 4 }), ...prefixed("conversion-info.4.", conversion), "conversion-info.40.conversions.base": "wrong" }
+        : prefixed("lcd-info.1.", described["vDeflection"]!)),
+      ...prefixed("lcd-info.10.", described["height"]!),
       ...prefixed("lcd-info.2.", described["measuredHeight"]!),
       ...prefixed("force-segment-header-info.0.", { "settings.style": "extend" }),
       ...prefixed("force-segment-header-info.1.", { "settings.style": "retract" }),
