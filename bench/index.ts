@@ -1,4 +1,5 @@
 // The benchmarks by name: what `operando bench` runs.
+import { benchAfm } from "./afm.ts";
 import type { Measured } from "./measure.ts";
 import { benchPaint } from "./paint.ts";
 import { benchRecorder } from "./recorder.ts";
@@ -6,6 +7,10 @@ import { benchRuntime } from "./runtime.ts";
 import { benchTomography } from "./tomography.ts";
 
 export const benchmarks: Readonly<Record<string, { readonly about: string; run(): Promise<Measured[]> }>> = {
+  afm: {
+    about: "force curves fitted, images registered, a whole map read",
+    run: async () => benchAfm(),
+  },
   runtime: {
     about:
       "rows per second through a graph of five operators, and onto the disk; ms from acquisition to paint",
