@@ -36,7 +36,7 @@ export const baseline = defineOperator({
     for (const name in own)
       if (name in curves) throw new WiringError(`curves have a column ${name} already: their baseline was taken off before`); // prettier-ignore
     return {
-      curves: { ...(curves as Fields), ...own } as Fields,
+      curves: { ...(curves as Fields), force: { ...(curves as Fields)["force"]!, type: "f64" }, ...own } as Fields,
       baseline: {
         ...own,
         own_slope: scalar(UNIT[along], { uncertainty: "own_slope_se", doc: "of this curve alone" }),

@@ -1,265 +1,560 @@
-import type { Shift } from "./cross-correlation.ts";
-import { medianOf, type Levelled } from "./level.ts";
-import { interpolated } from "./spline.ts";
+import { medianOf, putInPlace } from "./level.ts";
+import { coarserOf, FAR, finestOf, NEAR, octaveRoom, type Octave, type Slopes } from "./octaves.ts";
+import { inverseOf, sandwich, scoreBlocks, scoreCovariance } from "./score-covariance.ts";
+import { middleOf, pointIn, shifted, turned, type Move, type Part } from "./spline.ts";
 
-export interface Registration extends Shift {
-  readonly row_se: number;
-  readonly col_se: number;
-  /** Correlation of frame and reference where they overlap, lines' offsets taken off; 1 for the same picture. */
+/** What a frame is compared with. */
+export interface Reference {
+  readonly values: Float64Array;
+  /** Every second pixel of it, smoothed. */
+  readonly half: Float64Array;
+  /** 1 where it has a value; undefined where it has one everywhere. */
+  readonly known: Uint8Array | undefined;
+  readonly slopes: readonly Slopes[];
+}
+
+/** What is compared. */
+export interface Frame {
+  readonly spline: Float64Array;
+  /** Of every second pixel, smoothed. */
+  readonly halfSpline: Float64Array;
+  /** 1 where it has a value, and nothing missing within three pixels; undefined where nothing is missing at all. */
+  readonly known: Uint8Array | undefined;
+}
+
+export interface Registration extends Move {
+  /** Covariance of row [px] and col [px], and of the angle [rad] where it was estimated. */
+  readonly covariance: readonly (readonly number[])[];
+  /** Correlation of frame and reference where nothing has changed, offsets of lines taken off; 1 for the same picture. */
   readonly confidence: number;
+  /** Share of what both show that differs by more than the noise, offsets of lines and columns taken off. */
+  readonly changeShare: number;
+  /** Share of the frame that the reference shows too. */
+  readonly overlap: number;
+}
+
+export interface RefineOptions {
+  /** Whether each line has an offset of its own. */
+  readonly lineOffsets: boolean;
+  /** Whether the frame may be turned too. */
+  readonly turning: boolean;
 }
 
 /**
- * The shift to a hundredth of a pixel and better, from one that is right to about a pixel: Gauss-Newton on
+ * The shift (and turn) to a hundredth of a pixel and better, from one that is right to about a pixel, on a surface that
+ * changes meanwhile:
  *
- *     Σ ρ( reference(x + s) - frame(x) - o(row) - k col )
+ *     Σ_j Σ_x w_j(x) ( e_j(x) - o_j(row) - g_j(x) · δ )²  →  min        x  pixel of octave j
  *
- *     s     shift                              o, k   offset of each line and one slope, of no interest
- *     ρ     Tukey's biweight, scale from the median residual: what grew or moved in one frame only does not count
+ *     e   frame, moved by the present shift, less the reference       δ   what the shift is wrong by
+ *     g   slopes of the reference                                     o   offset of each line, of no interest
+ *     w_j = 1 / (σ_j² (1 + (v_j / σ_j² - 2)₊))                        σ_j  noise in the octave, from the first quartile of the residual
+ *     v_j   mean of the squared residual over 7 × 7 pixels
  *
- * The reference is interpolated by cubic splines. What the residual is multiplied with is the gradient of the frame,
- * smoothed, not of the reference: its noise is not that of the reference, and at right angles to its own, so the
- * shift is drawn neither to whole nor to half pixels. Standard errors are from the sums of residual × gradient
- * over blocks of 16 × 16 pixels, since residuals of neighbouring pixels are not independent.
+ * What grows is smooth: it fills long waves and leaves the short ones, so an octave counts by what the frames differ by
+ * in it. And it is local: where they differ by more than elsewhere, pixels count less. No mask is drawn, no threshold
+ * says what has grown. Octaves that no change has reached keep all they know.
+ *
+ * Slopes of a noisy reference are too steep by their noise. The frame's own noise is independent of it, so the part of
+ * the slopes that the frame has as well, Σ w g g_frame / Σ w g², says by how much, for each octave and axis; where it is
+ * not distinct from none, nothing is taken from there. So a surface without texture along one axis has no shift
+ * along it rather than a precise wrong one.
+ *
+ * Standard errors are from the sums of residual × slope over windows of the frame, which holds for residuals that are
+ * not independent and not equal, times 1.1, since the weights answer to the residuals too. To them 0.001 px are added
+ * for interpolation (cubic spline; measured without noise: 0.0003 px).
  *
  * Undefined where it does not settle. Reference: Baker & Matthews, Int. J. Comput. Vis. 56, 221 (2004), section 3.2.
  */
-export function refineShift(
-  spline: Float64Array, reference: Levelled, frame: Levelled, rows: number, cols: number, start: Shift,
-): Registration | undefined {
-  let { row, col } = start;
-  const gradient = smoothGradient(frame.values, rows, cols);
-  // The pixels compared stay the same while the shift settles: else it could go to and fro where one comes in.
-  let near = { row: Math.round(row), col: Math.round(col) };
-  for (let pass = 0; pass < 60; pass++) {
-    if (Math.abs(row - near.row) > 1 || Math.abs(col - near.col) > 1) near = { row: Math.round(row), col: Math.round(col) };
-    const system = normalEquations(spline, reference, frame, gradient, rows, cols, near, { row, col });
-    if (!system) return undefined;
-    const { stepRow, stepCol, row_se, col_se, confidence } = system;
-    if (!Number.isFinite(stepRow) || !Number.isFinite(stepCol)) return undefined;
-    const longest = Math.max(1, Math.abs(stepRow), Math.abs(stepCol));
-    row += stepRow / longest;
-    col += stepCol / longest;
-    if (Math.abs(row - start.row) > 4 || Math.abs(col - start.col) > 4) return undefined;
-    const step = Math.hypot(stepRow, stepCol);
-    if (step < Math.max(1e-6, 1e-3 * Math.hypot(row_se, col_se))) return { row, col, row_se, col_se, confidence };
-  }
-  return undefined;
-} // prettier-ignore
+export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }: RefineOptions) {
+  const room = octaveRoom(rows, cols);
+  const coarsest = 1 << (room.length - 1);
+  const unknowns = turning ? 3 : 2;
+  const lever = (rows + cols) / 4; // the angle counts in pixels at this distance, so that all unknowns are alike
+  const [halfRows, halfCols] = [(rows + 1) >> 1, (cols + 1) >> 1];
+  const middle = middleOf(rows, cols);
+  const halfMiddle = { row: middle.row / 2, col: middle.col / 2 };
+  const residual = new Float64Array(rows * cols);
+  const halfResidual = new Float64Array(halfRows * halfCols);
+  const square = new Float64Array(rows * cols);
+  const lines = new Float64Array(rows * cols);
+  const column = new Float64Array(cols);
+  const sample = new Float64Array(Math.max(SAMPLE, rows, cols));
+  const weight = room.map(({ detail }) => new Float64Array(detail.length));
+  const seenIn = room.map(({ detail }) => new Uint8Array(detail.length));
+  // Of each line of each octave, by the weights: mean of residual and slopes, and what the offset is.
+  const means = room.map((_, j) => Array.from({ length: 4 }, () => new Float64Array((rows >> j) + 1)));
+  const offsets = room.map((_, j) => new Float64Array((rows >> j) + 1));
 
-interface Step {
-  readonly stepRow: number;
-  readonly stepCol: number;
-  readonly row_se: number;
-  readonly col_se: number;
-  readonly confidence: number;
-}
-
-const BLOCK = 16;
-/** Of the biweight: 95 % efficient where residuals are Gaussian. */
-const TUKEY = 4.685;
-
-function normalEquations(
-  spline: Float64Array, reference: Levelled, frame: Levelled, gradient: Gradient,
-  rows: number, cols: number, near: Shift, { row, col }: Shift,
-): Step | undefined {
-  // A pixel of the reference's rim is left to spare, since the shift may be up to one off `near`.
-  const top = Math.max(RIM, 1 - near.row);
-  const left = Math.max(RIM, 1 - near.col);
-  const height = Math.min(rows - RIM, rows - 1 - near.row) - top;
-  const width = Math.min(cols - RIM, cols - 1 - near.col) - left;
-  if (height < 8 || width < 8) return undefined;
-  const seen = interpolated(spline, rows, cols, top + row, left + col, height, width);
-
-  const n = height * width;
-  const residual = new Float64Array(n);
-  const usable = new Uint8Array(n);
-  for (let r = 0, i = 0; r < height; r++) {
-    for (let c = 0; c < width; c++, i++) {
-      const here = (top + r) * cols + left + c;
-      residual[i] = seen[i]! - frame.values[here]!;
-      const there = here + near.row * cols + near.col;
-      if (frame.known[here] && reference.known[there]) usable[i] = 1;
+  return function refine(reference: Reference, frame: Frame, start: Move): Registration | undefined {
+    let near = start;
+    for (let attempt = 0; attempt < 4; attempt++) {
+      const found = settle(reference, frame, near);
+      if (!found) return undefined;
+      if (!("again" in found)) return found;
+      near = found.again;
+      if (Math.hypot(near.row - start.row, near.col - start.col) > 6) return undefined;
     }
-  }
-  const offsets = lineMedians(residual, usable, height, width);
-  const scale = spread(residual, usable, offsets, height, width);
-  const weight = new Float64Array(n);
-  let weights = 0;
-  let responses = 0;
-  for (let r = 0, i = 0; r < height; r++) {
-    for (let c = 0; c < width; c++, i++) {
-      if (!usable[i]) continue;
-      const u2 = scale > 0 ? ((residual[i]! - offsets[r]!) / (TUKEY * scale)) ** 2 : 0;
-      if (u2 >= 1) continue;
-      weight[i] = (1 - u2) ** 2;
-      weights += weight[i]!;
-      responses += (1 - u2) * (1 - 5 * u2);
-    }
-  }
-  // By how much less the sum of w e answers to a shift than the weights say, since they answer too: d(w e)/de < w.
-  const response = Math.max(0.1, responses / weights);
-
-  // Residual e, gradient of the frame a (row) and b (col), column number k: each less its weighted mean over the line.
-  const e = new Float64Array(n);
-  const a = new Float64Array(n);
-  const b = new Float64Array(n);
-  const k = new Float64Array(n);
-  let kk = 0, ke = 0, ka = 0, kb = 0; // prettier-ignore
-  for (let r = 0; r < height; r++) {
-    const line = r * width;
-    const inFrame = (top + r) * cols + left;
-    let sw = 0, se = 0, sa = 0, sb = 0, sk = 0; // prettier-ignore
-    for (let c = 0; c < width; c++) {
-      const w = weight[line + c]!;
-      sw += w;
-      se += w * residual[line + c]!;
-      sa += w * gradient.row[inFrame + c]!;
-      sb += w * gradient.col[inFrame + c]!;
-      sk += w * c;
-    }
-    if (sw === 0) continue;
-    for (let c = 0; c < width; c++) {
-      const i = line + c;
-      e[i] = residual[i]! - se / sw;
-      a[i] = gradient.row[inFrame + c]! - sa / sw;
-      b[i] = gradient.col[inFrame + c]! - sb / sw;
-      k[i] = c - sk / sw;
-      const w = weight[i]! * k[i]!;
-      kk += w * k[i]!;
-      ke += w * e[i]!;
-      ka += w * a[i]!;
-      kb += w * b[i]!;
-    }
-  }
-  if (!(kk > 0)) return undefined;
-  // The slope is taken out as well, so that 2 × 2 equations are left: A step = -(Σ w a e, Σ w b e), A not symmetric.
-  let aR = 0, aC = 0, bR = 0, bC = 0, ae = 0, be = 0; // prettier-ignore
-  const blocksAcross = Math.ceil(width / BLOCK);
-  const blocks = new Float64Array(2 * blocksAcross * Math.ceil(height / BLOCK));
-  for (let r = 1; r + 1 < height; r++) {
-    const blockLine = Math.floor(r / BLOCK) * blocksAcross;
-    for (let c = 1; c + 1 < width; c++) {
-      const i = r * width + c;
-      const w = weight[i]!;
-      if (w === 0) continue;
-      const misfit = e[i]! - (ke / kk) * k[i]!;
-      const alongRow = w * (a[i]! - (ka / kk) * k[i]!);
-      const alongCol = w * (b[i]! - (kb / kk) * k[i]!);
-      const downwards = (seen[i + width]! - seen[i - width]!) / 2;
-      const rightwards = (seen[i + 1]! - seen[i - 1]!) / 2;
-      aR += alongRow * downwards;
-      aC += alongRow * rightwards;
-      bR += alongCol * downwards;
-      bC += alongCol * rightwards;
-      ae += alongRow * misfit;
-      be += alongCol * misfit;
-      const block = 2 * (blockLine + Math.floor(c / BLOCK));
-      blocks[block]! += alongRow * misfit;
-      blocks[block + 1]! += alongCol * misfit;
-    }
-  }
-  const det = aR * bC - aC * bR;
-  if (!(det > 1e-6 * Math.abs(aR * bC))) return undefined;
-  let raa = 0, rab = 0, rbb = 0; // prettier-ignore
-  for (let i = 0; i < blocks.length; i += 2) {
-    raa += blocks[i]! ** 2;
-    rab += blocks[i]! * blocks[i + 1]!;
-    rbb += blocks[i + 1]! ** 2;
-  }
-  const se = (x: number, y: number): number => Math.sqrt(x * x * raa + 2 * x * y * rab + y * y * rbb) / (det * response);
-  return {
-    stepRow: -(bC * ae - aC * be) / det,
-    stepCol: -(aR * be - bR * ae) / det,
-    row_se: se(bC, -aC),
-    col_se: se(-bR, aR),
-    confidence: correlation(seen, frame, usable, top, left, height, width, cols),
+    return undefined;
   };
-} // prettier-ignore
 
-/** Pixels of the rim that the gradient does not reach. */
-const RIM = 2;
+  /** `again` where the shift left the part that was compared. */
+  function settle(
+    reference: Reference,
+    frame: Frame,
+    start: Move,
+  ): Registration | { again: Move } | undefined {
+    // Octaves of the part lie on those of the reference. What smoothing took from beyond a rim is left out, and a
+    // pixel is to spare for the shift to settle.
+    const from = (shift: number): number => Math.ceil((RIM + Math.max(0, shift + 1)) / coarsest) * coarsest;
+    const part: Part = {
+      top: from(start.row),
+      left: from(start.col),
+      height: Math.floor(rows - RIM + Math.min(0, start.row - 1)) - from(start.row),
+      width: Math.floor(cols - RIM + Math.min(0, start.col - 1)) - from(start.col),
+    };
+    const { top, left, height, width } = part;
+    if (height < 8 || width < 8) return undefined;
+    const halfPart: Part = {
+      top: top / 2,
+      left: left / 2,
+      height: (height + 1) >> 1,
+      width: (width + 1) >> 1,
+    };
+    let { row, col, angle } = start;
+    let seen: readonly Uint8Array[] | undefined;
+    let octaves: Octave[] = [];
+    /** The first octave that is compared: at first the second, which is a quarter of the work. */
+    let finest = 1;
+    let normal: number[][] = [];
+    let known = 0;
+    const noise = new Float64Array(room.length);
+    /** By octave: by how much to shrink the slopes, down and right. */
+    const shrink = room.map(() => [1, 1]);
+    const step = [0, 0, 0];
+    const inReference = (j: number, r: number): number =>
+      ((top >> j) + r) * reference.slopes[j]!.cols + (left >> j);
+    /** How far a pixel of an octave is from the middle of the frame, in parts of the lever. */
+    const leverRow = (j: number, r: number): number => (top + (r << j) - (rows - 1) / 2 - row) / lever;
+    const leverCol = (j: number, c: number): number => (left + (c << j) - (cols - 1) / 2 - col) / lever;
 
-interface Gradient {
-  readonly row: Float64Array;
-  readonly col: Float64Array;
+    for (let pass = 0; pass < 10; pass++) {
+      if (pass > 0) finest = 0;
+      compare();
+      if (pass === 0) for (let j = 1; j < room.length; j++) begin(j);
+      if (pass === 1) begin(0);
+      if (!solve()) return undefined;
+      weigh();
+      share();
+      const inverse = solve();
+      if (!inverse) return undefined;
+      row += step[0]!;
+      col += step[1]!;
+      angle += step[2]! / lever;
+      const aside = Math.hypot(row - start.row, col - start.col);
+      if (!(aside < 3)) return undefined;
+      if (aside > 1 && !turning) return { again: { row, col, angle } };
+      if (pass > 0 && Math.hypot(step[0]!, step[1]!, step[2]!) < SETTLED_px) return registration(inverse);
+    }
+    return undefined;
+
+    /** Octaves of what frame and reference differ by; where either is not known, they do not. */
+    function compare(): void {
+      const move = { row, col, angle };
+      if (turning || frame.known || reference.known) {
+        seen = seenIn;
+        markSeen(move);
+      } else known = height * width;
+      if (finest === 0) {
+        if (turning) turned(frame.spline, rows, cols, middle, move, part, residual);
+        else shifted(frame.spline, rows, cols, top - row, left - col, part, residual);
+        difference(residual, reference.values, cols, part, seen?.[0]);
+      }
+      const halfMove = { row: row / 2, col: col / 2, angle };
+      if (turning) turned(frame.halfSpline, halfRows, halfCols, halfMiddle, halfMove, halfPart, halfResidual);
+      else shifted(frame.halfSpline, halfRows, halfCols, (top - row) / 2, (left - col) / 2, halfPart, halfResidual);
+      difference(halfResidual, reference.half, halfCols, halfPart, seen?.[1]);
+      octaves = coarserOf(halfResidual, height, width, room);
+      octaves.unshift(finest === 0 ? finestOf(residual, height, width, room) : { ...octaves[0]!, rows: 0 });
+    } // prettier-ignore
+
+    /** Takes the reference off, and of each line the mean. */
+    function difference(from: Float64Array, values: Float64Array, across: number, { top, left, height, width }: Part, both: Uint8Array | undefined): void {
+      for (let r = 0; r < height; r++) {
+        const first = r * width;
+        const last = first + width;
+        let there = (top + r) * across + left;
+        let sum = 0;
+        let n = width;
+        if (both) {
+          n = 0;
+          for (let i = first; i < last; i++, there++) {
+            from[i] = both[i] ? from[i]! - values[there]! : 0;
+            sum += from[i]!;
+            n += both[i]!;
+          }
+        } else {
+          for (let i = first; i < last; i++, there++) {
+            const e = from[i]! - values[there]!;
+            from[i] = e;
+            sum += e;
+          }
+        }
+        const mean = lineOffsets && n > 0 ? sum / n : 0;
+        for (let i = first; i < last; i++) from[i] = both && !both[i] ? 0 : from[i]! - mean;
+      }
+    } // prettier-ignore
+
+    /** First weights of an octave: pixels count alike. */
+    function begin(j: number): void {
+      offsets[j]!.fill(0);
+      step.fill(0);
+      squares(j);
+      weight[j]!.fill(1 / noise[j]!);
+      if (seen) blank(j);
+    }
+
+    /** A pixel of an octave is seen where the four below it are. */
+    function markSeen(move: Move): void {
+      const point = pointIn(middle, move);
+      known = 0;
+      for (let r = 0, i = 0; r < height; r++) {
+        let [y, x] = point(top + r, left) as [number, number];
+        const [down, right] = [-Math.sin(move.angle), Math.cos(move.angle)];
+        const there = (top + r) * cols + left;
+        for (let c = 0; c < width; c++, i++, y += down, x += right) {
+          const m = Math.round(y), n = Math.round(x); // prettier-ignore
+          const inside = m >= RIM && m < rows - RIM && n >= RIM && n < cols - RIM;
+          const both = inside && (!frame.known || frame.known[m * cols + n] === 1) && (!reference.known || reference.known[there + c] === 1);
+          seenIn[0]![i] = both ? 1 : 0;
+          if (both) known++;
+        }
+      }
+      let [h, w] = [height, width];
+      for (let j = 1; j < room.length; j++) {
+        const [finer, own] = [seenIn[j - 1]!, seenIn[j]!];
+        const [h2, w2] = [(h + 1) >> 1, (w + 1) >> 1];
+        for (let r = 0; r < h2; r++) {
+          const [a, b] = [2 * r * w, Math.min(h - 1, 2 * r + 1) * w];
+          for (let c = 0; c < w2; c++) {
+            const d = Math.min(w - 1, 2 * c + 1);
+            own[r * w2 + c] = finer[a + 2 * c]! & finer[a + d]! & finer[b + 2 * c]! & finer[b + d]!;
+          }
+        }
+        [h, w] = [h2, w2];
+      }
+    } // prettier-ignore
+
+    /** The normal equations, each line's offset taken out; `step` from them, and their inverse. */
+    function solve(): number[][] | undefined {
+      let aa = 0, ab = 0, bb = 0, ae = 0, be = 0, at = 0, bt = 0, tt = 0, te = 0; // prettier-ignore
+      for (let j = finest; j < octaves.length; j++) {
+        const { values, rows: h, cols: w } = octaves[j]!;
+        const { down, right } = reference.slopes[j]!;
+        const [p, q] = shrink[j] as [number, number];
+        const W = weight[j]!;
+        const [meanE, meanA, meanB, meanT] = means[j] as [Float64Array, Float64Array, Float64Array, Float64Array];
+        for (let r = 0; r < h; r++) {
+          const first = r * w;
+          let g = inReference(j, r);
+          let sw = 0, se = 0, sa = 0, sb = 0, saa = 0, sab = 0, sbb = 0, sae = 0, sbe = 0; // prettier-ignore
+          for (let i = first; i < first + w; i++, g++) {
+            const k = W[i]!, e = values[i]!, a = down[g]!, b = right[g]!, ka = k * a, kb = k * b; // prettier-ignore
+            sw += k;
+            se += k * e;
+            sa += ka;
+            sb += kb;
+            saa += ka * a;
+            sab += ka * b;
+            sbb += kb * b;
+            sae += ka * e;
+            sbe += kb * e;
+          }
+          const one = lineOffsets && sw > 0 ? 1 / sw : 0;
+          aa += p * p * (saa - sa * sa * one);
+          ab += p * q * (sab - sa * sb * one);
+          bb += q * q * (sbb - sb * sb * one);
+          ae += p * (sae - sa * se * one);
+          be += q * (sbe - sb * se * one);
+          meanE[r] = se * one;
+          meanA[r] = p * sa * one;
+          meanB[r] = q * sb * one;
+          if (!turning) continue;
+          let st = 0, sat = 0, sbt = 0, stt = 0, ste = 0; // prettier-ignore
+          const Y = q * leverRow(j, r);
+          g -= w;
+          for (let c = 0; c < w; c++, g++) {
+            const k = W[first + c]!, a = p * down[g]!, b = q * right[g]!; // prettier-ignore
+            const t = a * leverCol(j, c) - right[g]! * Y;
+            st += k * t;
+            sat += k * a * t;
+            sbt += k * b * t;
+            stt += k * t * t;
+            ste += k * t * values[first + c]!;
+          }
+          at += sat - p * sa * st * one;
+          bt += sbt - q * sb * st * one;
+          tt += stt - st * st * one;
+          te += ste - st * se * one;
+          meanT[r] = st * one;
+        }
+      }
+      normal = turning ? [[aa, ab, at], [ab, bb, bt], [at, bt, tt]] : [[aa, ab], [ab, bb]]; // prettier-ignore
+      const inverse = inverseOf(normal);
+      if (!inverse) return undefined;
+      const score = [ae, be, te];
+      inverse.forEach((line, i) => (step[i] = line.reduce((sum, x, k) => sum + x * score[k]!, 0)));
+      for (let j = finest; j < octaves.length; j++) {
+        const [meanE, meanA, meanB, meanT] = means[j] as [Float64Array, Float64Array, Float64Array, Float64Array];
+        for (let r = 0; r < octaves[j]!.rows; r++) {
+          offsets[j]![r] = meanE[r]! - meanA[r]! * step[0]! - meanB[r]! * step[1]! - (turning ? meanT[r]! * step[2]! : 0);
+        }
+      }
+      return inverse;
+    } // prettier-ignore
+
+    /** What the linear model leaves of an octave's line. */
+    function leftOver(j: number, r: number, into: Float64Array, at: number): void {
+      const { values, cols: w } = octaves[j]!;
+      const { down, right } = reference.slopes[j]!;
+      const [p, q] = shrink[j] as [number, number];
+      const [x, y] = [p * step[0]!, q * step[1]!];
+      const offset = offsets[j]![r]!;
+      let g = inReference(j, r);
+      const first = r * w;
+      if (!turning) {
+        for (let c = 0; c < w; c++, g++) into[at + c] = values[first + c]! - offset - x * down[g]! - y * right[g]!;
+        return;
+      }
+      const Y = leverRow(j, r);
+      for (let c = 0; c < w; c++, g++) {
+        const a = p * down[g]!, b = q * right[g]!; // prettier-ignore
+        into[at + c] = values[first + c]! - offset - a * step[0]! - b * step[1]! - (a * leverCol(j, c) - b * Y) * step[2]!;
+      }
+    } // prettier-ignore
+
+    /** Squares of what is left of an octave, and its noise from the quartile, which holds until three quarters have changed. */
+    function squares(j: number): void {
+      const { rows: h, cols: w } = octaves[j]!;
+      for (let r = 0; r < h; r++) leftOver(j, r, square, r * w);
+      const n = h * w;
+      for (let i = 0; i < n; i++) square[i]! *= square[i]!;
+      const every = Math.max(1, Math.floor(n / (SAMPLE / 2)) | 1);
+      let taken = 0;
+      for (let i = 0; i < n && taken < SAMPLE; i += every) if (!seen || seen[j]![i]) sample[taken++] = square[i]!;
+      const quartile = taken > 0 ? putInPlace(sample.subarray(0, taken), taken >> 2) : 0;
+      noise[j] = Math.max(quartile / QUARTILE_OF_SQUARE, LEAST * energy(j), Number.MIN_VALUE);
+    } // prettier-ignore
+
+    /** Mean square slope of the reference in an octave: what its noise is never below 1e-8 of. */
+    function energy(j: number): number {
+      const { down, right } = reference.slopes[j]!;
+      let sum = 0;
+      for (let i = 0; i < down.length; i += 7) sum += down[i]! ** 2 + right[i]! ** 2;
+      return (7 * sum * 4 ** j) / down.length;
+    }
+
+    /** What is not seen does not count. */
+    function blank(j: number): void {
+      const W = weight[j]!;
+      const inOctave = seen![j]!;
+      for (let i = 0; i < octaves[j]!.values.length; i++) if (!inOctave[i]) W[i] = 0;
+    }
+
+    function weigh(): void {
+      for (let j = finest; j < octaves.length; j++) {
+        const { rows: h, cols: w } = octaves[j]!;
+        squares(j);
+        boxMean(square, h, w, lines, column);
+        const W = weight[j]!;
+        const one = 1 / noise[j]!;
+        for (let i = 0; i < h * w; i++) W[i] = one / Math.max(1, square[i]! * one - 1);
+        if (seen) blank(j);
+      }
+    }
+
+    /** By how much the slopes of the reference are those of the frame too. */
+    function share(): void {
+      for (let j = finest; j < octaves.length; j++) {
+        const { values: v, rows: h, cols: w, step: pixel } = octaves[j]!;
+        const { down, right } = reference.slopes[j]!;
+        const W = weight[j]!;
+        const [near, far] = [NEAR / pixel, FAR / pixel];
+        const [p, q] = shrink[j] as [number, number];
+        let aa = 0, ad = 0, bb = 0, bd = 0; // prettier-ignore
+        for (let r = 2; r + 2 < h; r++) {
+          let g = inReference(j, r) + 2;
+          // Less their means over the line, so that offsets of lines are no slopes.
+          const a0 = p > 0 ? means[j]![1]![r]! / p : 0;
+          const b0 = q > 0 ? means[j]![2]![r]! / q : 0;
+          for (let i = r * w + 2; i < r * w + w - 2; i++, g++) {
+            const k = W[i]!, a = down[g]! - a0, b = right[g]! - b0, ka = k * a, kb = k * b; // prettier-ignore
+            aa += ka * a;
+            bb += kb * b;
+            ad += ka * (near * (v[i + w]! - v[i - w]!) - far * (v[i + 2 * w]! - v[i - 2 * w]!));
+            bd += kb * (near * (v[i + 1]! - v[i - 1]!) - far * (v[i + 2]! - v[i - 2]!));
+          }
+        }
+        const n = (h * w * known) / (height * width);
+        const least = 6 / Math.sqrt(Math.max(1, n)); // three standard deviations, of slopes that lie two pixels apart
+        const part = (g2: number, d: number): number => (g2 > 0 && 1 + d / g2 > least ? Math.min(1, 1 + d / g2) : 0);
+        shrink[j] = [part(aa, ad), part(bb, bd)];
+      }
+    } // prettier-ignore
+
+    function registration(inverse: number[][]): Registration {
+      const blocks = scoreBlocks(height, width, unknowns);
+      const { bits, across } = blocks;
+      const [sumA, sumB, sumT] = blocks.sums as [Float64Array, Float64Array, Float64Array];
+      for (let j = finest; j < octaves.length; j++) {
+        const { rows: h, cols: w } = octaves[j]!;
+        const { down, right } = reference.slopes[j]!;
+        const [p, q] = shrink[j] as [number, number];
+        const W = weight[j]!;
+        const [, meanA, meanB, meanT] = means[j] as [Float64Array, Float64Array, Float64Array, Float64Array];
+        for (let r = 0; r < h; r++) {
+          leftOver(j, r, lines, 0);
+          const a0 = meanA[r]!, b0 = meanB[r]!, t0 = meanT[r]!, Y = leverRow(j, r); // prettier-ignore
+          const line = ((r << j) >> bits) * across;
+          const first = r * w;
+          let g = inReference(j, r);
+          for (let c = 0; c < w;) {
+            const block = line + ((c << j) >> bits);
+            let sa = 0, sb = 0, st = 0; // prettier-ignore
+            for (const end = Math.min(w, c + Math.max(1, (1 << bits) >> j)); c < end; c++, g++) {
+              const a = p * down[g]!, b = q * right[g]!, score = W[first + c]! * lines[c]!; // prettier-ignore
+              sa += score * (a - a0);
+              sb += score * (b - b0);
+              if (turning) st += score * (a * leverCol(j, c) - b * Y - t0);
+            }
+            sumA[block]! += sa;
+            sumB[block]! += sb;
+            if (turning) sumT[block]! += st;
+          }
+        }
+      }
+      const covariance = sandwich(inverse, scoreCovariance(blocks)).map((line, i) =>
+        line.map((x, k) => (ANSWER ** 2 * x + (i === k ? INTERPOLATION_px ** 2 : 0)) / (i === 2 ? lever : 1) / (k === 2 ? lever : 1)),
+      );
+      return { row, col, angle, covariance, ...agreement(), overlap: (shared(rows, row) * shared(cols, col) * known) / (height * width) };
+    } // prettier-ignore
+
+    /** Share of what has changed, and correlation of the rest, on every second pixel. */
+    function agreement(): { confidence: number; changeShare: number } {
+      const { rows: h, cols: w } = octaves[1]!;
+      const changed = markChanged(h, w);
+      let rr = 0, rf = 0, ff = 0, all = 0, same = 0; // prettier-ignore
+      for (let r = 0; r < h; r++) {
+        const there = ((top >> 1) + r) * ((cols + 1) >> 1) + (left >> 1);
+        let n = 0, sr = 0, sf = 0, srr = 0, srf = 0, sff = 0; // prettier-ignore
+        for (let c = 0, i = r * w; c < w; c++, i++) {
+          if (seen && !seen[1]![i]) continue;
+          all++;
+          if (changed[i]) continue;
+          const x = reference.half[there + c]!;
+          const y = x + halfResidual[i]!;
+          n++;
+          sr += x;
+          sf += y;
+          srr += x * x;
+          srf += x * y;
+          sff += y * y;
+        }
+        if (n === 0) continue;
+        same += n;
+        rr += srr - (sr * sr) / n;
+        rf += srf - (sr * sf) / n;
+        ff += sff - (sf * sf) / n;
+      }
+      return { confidence: rr > 0 && ff > 0 ? rf / Math.sqrt(rr * ff) : 0, changeShare: all > 0 ? 1 - same / all : NaN };
+    } // prettier-ignore
+
+    /** 1 where the difference, less offsets of lines and columns, is more than noise. */
+    function markChanged(h: number, w: number): Uint8Array {
+      const level = halfResidual.slice(0, h * w);
+      const inHalf = seen?.[1];
+      const median = (first: number, count: number, apart: number): number => {
+        let n = 0;
+        for (let i = first; i < first + count * apart; i += apart)
+          if (!inHalf || inHalf[i]) sample[n++] = level[i]!;
+        return medianOf(sample.subarray(0, n));
+      };
+      for (let r = 0; r < h; r++) {
+        const offset = median(r * w, w, 1);
+        for (let i = r * w; i < (r + 1) * w; i++) level[i]! -= offset;
+      }
+      for (let c = 0; c < w; c++) {
+        const offset = median(c, h, w);
+        for (let i = c; i < h * w; i += w) level[i]! -= offset;
+      }
+      const most = Math.max(CHANGED * Math.sqrt(HALF_TO_OCTAVE * noise[1]!), VISIBLE * rmsOf(reference.half));
+      const changed = new Uint8Array(h * w);
+      for (let i = 0; i < h * w; i++) if (Math.abs(level[i]!) > most) changed[i] = 1;
+      return changed;
+    } // prettier-ignore
+  }
 }
 
-/** Derivatives over five pixels, smoothed over five across; not at the rim. */
-function smoothGradient(values: Float64Array, rows: number, cols: number): Gradient {
-  const smooth = [1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16];
-  const derive = [-1 / 8, -2 / 8, 0, 2 / 8, 1 / 8];
-  const both = (down: readonly number[], across: readonly number[]): Float64Array => {
-    const lines = new Float64Array(rows * cols);
-    const out = new Float64Array(rows * cols);
-    for (let r = RIM; r < rows - RIM; r++) {
-      for (let c = 0; c < cols; c++) {
-        const i = r * cols + c;
-        lines[i] =
-          down[0]! * values[i - 2 * cols]! + down[1]! * values[i - cols]! + down[2]! * values[i]! +
-          down[3]! * values[i + cols]! + down[4]! * values[i + 2 * cols]!;
-      }
-      for (let c = RIM; c < cols - RIM; c++) {
-        const i = r * cols + c;
-        out[i] =
-          across[0]! * lines[i - 2]! + across[1]! * lines[i - 1]! + across[2]! * lines[i]! +
-          across[3]! * lines[i + 1]! + across[4]! * lines[i + 2]!;
-      }
-    }
-    return out;
-  };
-  return { row: both(derive, smooth), col: both(smooth, derive) };
-} // prettier-ignore
+const SAMPLE = 4096;
+/** First quartile of the square of a normal number. */
+const QUARTILE_OF_SQUARE = 0.1015;
+/** What noise is never below: frames that are copies of each other are not infinitely precise. */
+const LEAST = 1e-8;
+const SETTLED_px = 0.03;
+const ANSWER = 1.1;
+const INTERPOLATION_px = 0.001;
+/** Standard deviations. */
+const CHANGED = 4;
+/** Variance of white noise in the picture of half the size, to that in its octave. */
+const HALF_TO_OCTAVE = 2.94;
+/** What is less than this share of the relief is no change, however little noise there is. */
+const VISIBLE = 0.01;
+/** Pixels at a frame's rim that smoothing to half the size has filled from its mirror image. */
+const RIM = 4;
+/** Pixels to each side. */
+const BOX = 3;
 
-/** Correlation of the reference, as interpolated, with the frame, each less its mean over the line. */
-function correlation(
-  seen: Float64Array, frame: Levelled, usable: Uint8Array,
-  top: number, left: number, height: number, width: number, cols: number,
-): number {
-  let pp = 0, pq = 0, qq = 0; // prettier-ignore
-  for (let r = 0; r < height; r++) {
-    const at = (top + r) * cols + left;
-    let n = 0, sp = 0, sq = 0; // prettier-ignore
-    for (let c = 0; c < width; c++) {
-      if (!usable[r * width + c]) continue;
-      n++;
-      sp += seen[r * width + c]!;
-      sq += frame.values[at + c]!;
-    }
-    for (let c = 0; c < width; c++) {
-      if (!usable[r * width + c]) continue;
-      const p = seen[r * width + c]! - sp / n;
-      const q = frame.values[at + c]! - sq / n;
-      pp += p * p;
-      pq += p * q;
-      qq += q * q;
-    }
-  }
-  return pp > 0 && qq > 0 ? pq / Math.sqrt(pp * qq) : 0;
-} // prettier-ignore
+const shared = (n: number, shift: number): number => Math.max(0, 1 - Math.abs(shift) / n);
 
-function lineMedians(
-  residual: Float64Array,
-  usable: Uint8Array,
-  height: number,
-  width: number,
-): Float64Array {
-  const medians = new Float64Array(height);
-  const line = new Float64Array(width);
-  for (let r = 0; r < height; r++) {
-    let n = 0;
-    for (let i = r * width; i < (r + 1) * width; i++) if (usable[i]) line[n++] = residual[i]!;
-    medians[r] = medianOf(line.subarray(0, n));
-  }
-  return medians;
+function rmsOf(values: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! ** 2;
+  return Math.sqrt(sum / values.length);
 }
 
-/** Standard deviation from the median size of the residuals, on every seventh pixel. */
-function spread(residual: Float64Array, usable: Uint8Array, offsets: Float64Array, height: number, width: number): number {
-  const sizes = new Float64Array(Math.ceil((height * width) / 7));
-  let n = 0;
-  for (let i = 0; i < height * width; i += 7) {
-    if (usable[i]) sizes[n++] = Math.abs(residual[i]! - offsets[Math.floor(i / width)]!);
+/** Mean over 7 × 7 pixels, fewer at the rim, in place. */
+function boxMean(v: Float64Array, rows: number, cols: number, lines: Float64Array, sums: Float64Array): void {
+  const whole = 1 / (2 * BOX + 1);
+  for (let r = 0; r < rows; r++) {
+    const at = r * cols;
+    let sum = 0;
+    for (let c = 0; c < Math.min(BOX, cols); c++) sum += v[at + c]!;
+    const atRim = (c: number): void => {
+      const last = Math.min(cols - 1, c + BOX);
+      if (c + BOX < cols) sum += v[at + last]!;
+      if (c > BOX) sum -= v[at + c - BOX - 1]!;
+      lines[at + c] = sum / (last - Math.max(0, c - BOX) + 1);
+    };
+    let c = 0;
+    for (; c < Math.min(BOX + 1, cols); c++) atRim(c);
+    for (; c + BOX < cols; c++) {
+      sum += v[at + c + BOX]! - v[at + c - BOX - 1]!;
+      lines[at + c] = sum * whole;
+    }
+    for (; c < cols; c++) atRim(c);
   }
-  return 1.4826 * medianOf(sizes.subarray(0, n));
-} // prettier-ignore
+  sums.fill(0);
+  for (let i = 0; i < Math.min(BOX, rows) * cols; i++) sums[i % cols]! += lines[i]!;
+  for (let r = 0; r < rows; r++) {
+    const [first, last] = [Math.max(0, r - BOX), Math.min(rows - 1, r + BOX)];
+    const one = 1 / (last - first + 1);
+    const at = r * cols;
+    const come = r + BOX < rows ? last * cols : -1;
+    const go = r > BOX ? (first - 1) * cols : -1;
+    for (let c = 0; c < cols; c++) {
+      const sum = sums[c]! + (come < 0 ? 0 : lines[come + c]!) - (go < 0 ? 0 : lines[go + c]!);
+      sums[c] = sum;
+      v[at + c] = sum > 0 ? sum * one : 0; // running sums may end a rounding below zero
+    }
+  }
+}

@@ -1,7 +1,10 @@
+import { middleOf, pointIn, type Move } from "./spline.ts";
+
 export type Interpolation = "bilinear" | "cubic";
 
 /**
- * A frame moved by a shift in pixels onto the grid that it had: out(row, col) = frame(row - shift.row, col - shift.col).
+ * A frame moved by a shift in pixels, and turned, onto the grid that it had: out(row, col) = frame(row - shift.row,
+ * col - shift.col), where the angle is none.
  *
  * NaN where the frame does not reach, and next to its own NaN. Cubic is Keys' convolution kernel (a = -1/2), at the
  * rim on a frame continued in a straight line; whole pixels move without interpolation.
@@ -9,52 +12,80 @@ export type Interpolation = "bilinear" | "cubic";
  * Reference: Keys, IEEE Trans. Acoust. Speech Signal Process. 29, 1153 (1981).
  */
 export function resample(
-  frame: ArrayLike<number>, rows: number, cols: number, shift: { row: number; col: number }, how: Interpolation,
-  into: Float64Array,
+  frame: ArrayLike<number>, rows: number, cols: number, { row, col, angle }: Move, how: Interpolation, into: Float64Array,
 ): Float64Array {
-  const down = tapsFor(rows, -shift.row, how);
-  const across = tapsFor(cols, -shift.col, how);
+  if (angle !== 0) return resampleTurned(frame, rows, cols, { row, col, angle }, how, into);
+  const down = tapsFor(rows, -row, how);
+  const across = tapsFor(cols, -col, how);
   const line = new Float64Array(cols);
   into.fill(NaN);
   for (let r = 0; r < rows; r++) {
-    const taps = down(r);
+    const taps = down[r];
     if (!taps) continue;
     line.fill(0);
-    for (const [from, weight] of taps) for (let c = 0; c < cols; c++) line[c]! += weight * frame[from * cols + c]!;
+    for (let k = 0; k < taps.length; k++) {
+      const { index, weight } = taps[k]!;
+      for (let c = 0; c < cols; c++) line[c]! += weight * frame[index * cols + c]!;
+    }
     for (let c = 0; c < cols; c++) {
-      const side = across(c);
+      const side = across[c];
       if (!side) continue;
       let sum = 0;
-      for (const [from, weight] of side) sum += weight * line[from]!;
+      for (let k = 0; k < side.length; k++) sum += side[k]!.weight * line[side[k]!.index]!;
       into[r * cols + c] = sum;
     }
   }
   return into;
 } // prettier-ignore
 
-type Taps = readonly (readonly [index: number, weight: number])[];
+function resampleTurned(
+  frame: ArrayLike<number>, rows: number, cols: number, move: Move, how: Interpolation, into: Float64Array,
+): Float64Array {
+  const point = pointIn(middleOf(rows, cols), move);
+  for (let r = 0, i = 0; r < rows; r++) {
+    for (let c = 0; c < cols; c++, i++) {
+      const [y, x] = point(r, c);
+      const down = tapsAt(y, rows, how);
+      const across = tapsAt(x, cols, how);
+      let sum = down && across ? 0 : NaN;
+      for (const { index, weight } of down ?? []) {
+        for (const side of across ?? []) sum += weight * side.weight * frame[index * cols + side.index]!;
+      }
+      into[i] = sum;
+    }
+  }
+  return into;
+} // prettier-ignore
+
+interface Tap {
+  readonly index: number;
+  readonly weight: number;
+}
 
 /** For each point i of a line of n: what to sum there, to see the line at i + offset. Undefined beyond its ends. */
-function tapsFor(n: number, offset: number, how: Interpolation): (i: number) => Taps | undefined {
-  const whole = Math.floor(offset);
-  const weights = how === "cubic" ? keys(offset - whole) : [0, 1 - (offset - whole), offset - whole, 0];
-  const all = Array.from({ length: n }, (_, i): Taps | undefined => {
-    const at = i + offset;
-    if (at < 0 || at > n - 1) return undefined;
-    const taps = new Map<number, number>();
-    const add = (index: number, weight: number): void =>
-      void taps.set(index, (taps.get(index) ?? 0) + weight);
-    weights.forEach((weight, j) => {
-      const index = i + whole + j - 1;
-      if (weight === 0) return;
-      if (index >= 0 && index < n) return add(index, weight);
-      const [end, inner] = index < 0 ? [0, 1] : [n - 1, n - 2];
-      add(end, 2 * weight);
-      add(inner, -weight);
-    });
-    return [...taps];
+const tapsFor = (n: number, offset: number, how: Interpolation): (readonly Tap[] | undefined)[] =>
+  Array.from({ length: n }, (_, i) => tapsAt(i + offset, n, how));
+
+function tapsAt(at: number, n: number, how: Interpolation): readonly Tap[] | undefined {
+  if (!(at >= 0 && at <= n - 1)) return undefined;
+  const whole = Math.floor(at);
+  const f = at - whole;
+  const weights = how === "cubic" ? keys(f) : [0, 1 - f, f, 0];
+  const taps: { index: number; weight: number }[] = [];
+  const add = (index: number, weight: number): void => {
+    const there = taps.find((tap) => tap.index === index);
+    if (there) there.weight += weight;
+    else taps.push({ index, weight });
+  };
+  weights.forEach((weight, j) => {
+    const index = whole + j - 1;
+    if (weight === 0) return;
+    if (index >= 0 && index < n) return add(index, weight);
+    const [end, inner] = index < 0 ? [0, 1] : [n - 1, n - 2];
+    add(end, 2 * weight);
+    add(inner, -weight);
   });
-  return (i) => all[i];
+  return taps;
 }
 
 const keys = (f: number): number[] => [

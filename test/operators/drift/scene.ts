@@ -55,7 +55,7 @@ export function scene(size: number, seed: number, { waves = 80, grains = 60 } = 
   };
 }
 
-interface Bump {
+export interface Bump {
   readonly row: number;
   readonly col: number;
   readonly height: number;
@@ -67,7 +67,7 @@ function bumpsOf(size: number, count: number, uniform: Random, shape: () => Pick
   return Array.from({ length: count }, () => ({ row: place(), col: place(), ...shape() }));
 } // prettier-ignore
 
-function addBumps(out: Float64Array, rows: number, cols: number, row: number, col: number, bumps: readonly Bump[]): void {
+export function addBumps(out: Float64Array, rows: number, cols: number, row: number, col: number, bumps: readonly Bump[]): void {
   for (const bump of bumps) {
     const reach = 6 * bump.sigma;
     for (let r = Math.max(0, Math.floor(bump.row - row - reach)); r < Math.min(rows, bump.row - row + reach); r++) {
@@ -77,6 +77,31 @@ function addBumps(out: Float64Array, rows: number, cols: number, row: number, co
       }
     }
   }
+} // prettier-ignore
+
+export interface Growth {
+  /** Standard deviation of the new grains in pixels, and their height. */
+  readonly sigma?: number;
+  readonly height: number;
+}
+
+/** New grains all over size × size pixels, as many as it takes until `share` of them lie within two sigma of one. */
+export function growthOver(size: number, share: number, uniform: Random, { sigma = 6, height }: Growth): Bump[] {
+  const covered = new Uint8Array(size * size);
+  const bumps: Bump[] = [];
+  for (let count = 0; count < share * size * size; ) {
+    const bump = { row: -10 + (size + 20) * uniform(), col: -10 + (size + 20) * uniform(), height, sigma };
+    bumps.push(bump);
+    const reach = 2 * sigma;
+    for (let r = Math.max(0, Math.ceil(bump.row - reach)); r < Math.min(size, bump.row + reach); r++) {
+      for (let c = Math.max(0, Math.ceil(bump.col - reach)); c < Math.min(size, bump.col + reach); c++) {
+        if (covered[r * size + c] || Math.hypot(r - bump.row, c - bump.col) > reach) continue;
+        covered[r * size + c] = 1;
+        count++;
+      }
+    }
+  }
+  return bumps;
 } // prettier-ignore
 
 export function rmsOf(values: Float64Array): number {
@@ -89,11 +114,13 @@ export interface Faults {
   readonly tilt?: boolean;
   readonly lines?: boolean;
   readonly growth?: boolean;
+  /** Of what the noise, tilt and offsets are parts; of the frame itself, if not given. */
+  readonly rms?: number;
 }
 
 /** What a probe makes of it: noise, tilt and line offsets, in parts of the scene's rms; and what grew meanwhile. */
 export function degraded(frame: Float64Array, rows: number, cols: number, uniform: Random, how: Faults): Float64Array {
-  const rms = rmsOf(frame);
+  const rms = how.rms ?? rmsOf(frame);
   const out = frame.slice();
   if (how.growth) {
     const count = Math.round(40 * (rows / 256) ** 2);
