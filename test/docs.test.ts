@@ -52,6 +52,7 @@ test("every block is of a kind that is run, or is output", () => {
   const kinds = new Set(blocks.map(({ file, language }) => `${file} ${language}`));
   expect([...kinds].sort()).toEqual([
     "README.md python", "README.md sh", "README.md ts",
+    "docs/afm.md yaml",
     "docs/first-hour.md sh", "docs/first-hour.md text", "docs/first-hour.md ts", "docs/first-hour.md yaml",
     "docs/pipeline-files.md ", "docs/pipeline-files.md yaml",
     "docs/protocol.md js",

@@ -52,7 +52,8 @@ export function driftsOf(entries: readonly StreamEntry[]): DriftPanel[] {
     const shift = SHIFTS.find(({ x, y }) => fields[x]?.kind === "scalar" && fields[y]?.kind === "scalar" && fields[x].unit === fields[y].unit);
     // Views of a scan that turns have shifts of their own, which are no path.
     if (!shift || "rotation_angle" in fields) return [];
-    const covariance = Object.keys(fields).find((name) => /covariance/.test(name) && fields[name]!.kind === "scalar" && pairs(name, shift));
+    const square = `${fields[shift.x]!.unit}2`;
+    const covariance = Object.keys(fields).find((name) => /covariance/.test(name) && fields[name]!.kind === "scalar" && fields[name]!.unit === square && pairs(name, shift));
     const image = Object.values(fields).some(({ kind }) => kind === "image");
     const panel: DriftPanel = {
       id: `${stream}/path`,
