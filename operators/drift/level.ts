@@ -1,3 +1,5 @@
+import { select } from "../image/order-statistics.ts";
+
 export type Level = "none" | "plane" | "means" | "lines";
 
 /** A frame ready to be compared: background taken off, what is missing set to that background. */
@@ -97,31 +99,9 @@ export function medianOf(values: Float64Array): number {
   const n = values.length;
   if (n === 0) return 0;
   const k = n >> 1;
-  putInPlace(values, k);
+  select(values, k);
   if (n % 2) return values[k]!;
   let below = -Infinity;
   for (let i = 0; i < k; i++) below = Math.max(below, values[i]!);
   return (below + values[k]!) / 2;
-}
-
-/** Puts the k-th smallest value in its place: nothing before it is larger, nothing behind it smaller (quickselect, Hoare). */
-export function putInPlace(values: Float64Array, k: number): number {
-  for (let from = 0, to = values.length - 1; from < to;) {
-    const pivot = values[(from + to) >> 1]!;
-    let i = from;
-    let j = to;
-    while (i <= j) {
-      while (values[i]! < pivot) i++;
-      while (values[j]! > pivot) j--;
-      if (i <= j) {
-        const swapped = values[i]!;
-        values[i++] = values[j]!;
-        values[j--] = swapped;
-      }
-    }
-    if (k <= j) to = j;
-    else if (k >= i) from = i;
-    else break;
-  }
-  return values[k]!;
 }

@@ -1,4 +1,5 @@
-import { medianOf, putInPlace } from "./level.ts";
+import { select } from "../image/order-statistics.ts";
+import { medianOf } from "./level.ts";
 import { coarserOf, FAR, finestOf, NEAR, octaveRoom, type Octave, type Slopes } from "./octaves.ts";
 import { inverseOf, sandwich, scoreBlocks, scoreCovariance } from "./score-covariance.ts";
 import { middleOf, pointIn, shifted, turned, type Move, type Part } from "./spline.ts";
@@ -342,7 +343,7 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
       const every = Math.max(1, Math.floor(n / (SAMPLE / 2)) | 1);
       let taken = 0;
       for (let i = 0; i < n && taken < SAMPLE; i += every) if (!seen || seen[j]![i]) sample[taken++] = square[i]!;
-      const quartile = taken > 0 ? putInPlace(sample.subarray(0, taken), taken >> 2) : 0;
+      const quartile = taken > 0 ? select(sample.subarray(0, taken), taken >> 2) : 0;
       noise[j] = Math.max(quartile / QUARTILE_OF_SQUARE, LEAST * energy(j), Number.MIN_VALUE);
     } // prettier-ignore
 

@@ -121,6 +121,7 @@ export const withinFrame = defineOperator({
       }
       return {
         ...used,
+        even: used === even,
         at(t) {
           const [r, c] = shiftAt(used.course, used.fit.theta, t);
           const [vr, vc] = varianceAt(used.course, used.fit, t);
@@ -168,6 +169,8 @@ export const withinFrame = defineOperator({
           }
           out.drift.add({ time, ...described(fit, course, scans.newer, pixel_m, length), valid });
           const newest = followed(before, frame, fit, course, scans);
+          if (newest.even && deviations > 0)
+            out.fault(time, "the lines of this frame cannot be followed one by one: they are given by the even course, without deviations");
           const lines = perLine(rows, newest, scans.newer, length, pixel_m);
           out.lines.add({ time, ...lines });
           straightened(data, rows, cols, scans.newer, newest.course, newest.fit.theta, newest.zero, straight);
@@ -255,6 +258,8 @@ interface Followed {
   readonly fit: CourseFit;
   /** What the course counts from. */
   readonly zero: { readonly row: number; readonly col: number };
+  /** It knows of no deviations of the lines. */
+  readonly even: boolean;
   at(t: number): Place;
 }
 

@@ -6,9 +6,10 @@
  *
  * Layout: PKWARE's APPNOTE 6.3, sections 4.3 (headers), 4.3.14 and 4.5.3 (64 bit).
  */
-import { open, type FileHandle } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { crc32, inflateRawSync } from "node:zlib";
 import { SourceError } from "../../runtime/index.ts";
+import { openToRead } from "./bytes.ts";
 
 export interface Archive {
   readonly path: string;
@@ -33,11 +34,7 @@ const MAX_ENTRY_BYTES = 1 << 26;
 const MAX_DIRECTORY_BYTES = 1 << 28;
 
 export async function openArchive(path: string): Promise<Archive> {
-  const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-    const { code = error.message } = error;
-    const why = code === "ENOENT" ? "no such file" : /EBUSY|EACCES|EPERM/.test(code) ? `locked by another program, or not ours to read (${code})` : `cannot be opened (${code})`; // prettier-ignore
-    throw new SourceError(`${path}: ${why}`, { cause: error });
-  });
+  const file = await openToRead(path);
   try {
     const { size } = await file.stat();
     const blocks = new Blocks(file, size);

@@ -1,5 +1,5 @@
 /** A binary file read piece by piece: each piece is all there, or an error says what is missing and where. */
-import { open } from "node:fs/promises";
+import { open, type FileHandle } from "node:fs/promises";
 import { SourceError } from "../../runtime/index.ts";
 
 export interface Bytes {
@@ -16,12 +16,17 @@ const BLOCK = 1 << 18;
 /** No piece of an instrument's file is larger: more is a damaged header. */
 const MOST = 1 << 30;
 
-export async function openBytes(path: string): Promise<Bytes> {
-  const file = await open(path, "r").catch((cause: NodeJS.ErrnoException) => {
+/** Throws SourceError with the reason where it cannot be opened. */
+export async function openToRead(path: string): Promise<FileHandle> {
+  return open(path, "r").catch((cause: NodeJS.ErrnoException) => {
     const { code = cause.message } = cause;
     const why = code === "ENOENT" ? "no such file" : /EBUSY|EACCES|EPERM/.test(code) ? `locked by another program, or not ours to read (${code})` : `cannot be opened (${code})`; // prettier-ignore
     throw new SourceError(`${path}: ${why}`, { cause });
   });
+}
+
+export async function openBytes(path: string): Promise<Bytes> {
+  const file = await openToRead(path);
   const { size, mtimeNs } = await file.stat({ bigint: true });
   const fileSize = Number(size);
   let held = Buffer.alloc(0);

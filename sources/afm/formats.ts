@@ -1,7 +1,7 @@
-import { open } from "node:fs/promises";
 import { SourceError } from "../../runtime/index.ts";
 import type { AfmFile, Format, Zoned } from "./afm-file.ts";
 import { afmHdf5 } from "./afm-hdf5.ts";
+import { openToRead } from "./bytes.ts";
 import { gwyddion } from "./gwyddion.ts";
 import { hsAfm } from "./hs-afm.ts";
 import { igorWave } from "./igor.ts";
@@ -43,11 +43,7 @@ export const claimsAfm = (head: Uint8Array, path: string): boolean =>
   FORMATS.some(({ looks, claims = looks }) => claims(head, path));
 
 async function headOf(path: string): Promise<Uint8Array> {
-  const file = await open(path, "r").catch((cause: NodeJS.ErrnoException) => {
-    const { code = cause.message } = cause;
-    const why = code === "ENOENT" ? "no such file" : /EBUSY|EACCES|EPERM/.test(code) ? `locked by another program, or not ours to read (${code})` : `cannot be opened (${code})`; // prettier-ignore
-    throw new SourceError(`${path}: ${why}`, { cause });
-  });
+  const file = await openToRead(path);
   try {
     const head = Buffer.alloc(HEAD_BYTES);
     const { bytesRead } = await file.read(head, 0, HEAD_BYTES, 0).catch((cause: NodeJS.ErrnoException) => {
