@@ -1,4 +1,5 @@
 import { coarseShift } from "./cross-correlation.ts";
+import { filled } from "./fill.ts";
 import type { Levelled } from "./level.ts";
 import { halve, octaveRoom, octavesOf, slopesOf } from "./octaves.ts";
 import { makeRefiner, type Frame, type Reference, type RefineOptions, type Registration } from "./refine.ts";
@@ -26,7 +27,8 @@ export function makeComparison(rows: number, cols: number, { minOverlap, ...how 
   const straight = new Float64Array(rows * cols);
 
   function picture(levelled: Levelled): Picture {
-    const { values, known, share } = levelled;
+    const { known, share } = levelled;
+    const values = share < 1 ? filled(levelled.values, known, rows, cols) : levelled.values;
     const once = <T>(make: () => T): (() => T) => {
       let made: T | undefined;
       return () => (made ??= make());
@@ -74,8 +76,8 @@ export function makeComparison(rows: number, cols: number, { minOverlap, ...how 
   return { picture, compare };
 } // prettier-ignore
 
-/** How far a missing pixel is felt by the spline. */
-const REACH = 3;
+/** How far a filled pixel is felt by the spline. */
+const REACH = 1;
 
 /** 1 where nothing is missing within REACH pixels. */
 function wellInside(known: Uint8Array, rows: number, cols: number): Uint8Array {

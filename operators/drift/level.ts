@@ -1,4 +1,4 @@
-import { select } from "../image/order-statistics.ts";
+import { median } from "../image/order-statistics.ts";
 
 export type Level = "none" | "plane" | "means" | "lines";
 
@@ -94,14 +94,5 @@ function planeThrough(n: Float64Array, sc: Float64Array, scc: Float64Array, sz: 
   return { mean: (z1 - down * r1 - right * c1) / s, down, right };
 } // prettier-ignore
 
-/** Median; puts what it is given in another order. 0 of nothing. */
-export function medianOf(values: Float64Array): number {
-  const n = values.length;
-  if (n === 0) return 0;
-  const k = n >> 1;
-  select(values, k);
-  if (n % 2) return values[k]!;
-  let below = -Infinity;
-  for (let i = 0; i < k; i++) below = Math.max(below, values[i]!);
-  return (below + values[k]!) / 2;
-}
+/** Median; puts what it is given in another order. 0 of nothing: a line without pixels has no offset. */
+export const medianOf = (values: Float64Array): number => (values.length === 0 ? 0 : median(values));

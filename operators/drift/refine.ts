@@ -19,7 +19,7 @@ export interface Frame {
   readonly spline: Float64Array;
   /** Of every second pixel, smoothed. */
   readonly halfSpline: Float64Array;
-  /** 1 where it has a value, and nothing missing within three pixels; undefined where nothing is missing at all. */
+  /** 1 where it has a value, and nothing missing next to it; undefined where nothing is missing at all. */
   readonly known: Uint8Array | undefined;
 }
 
@@ -140,13 +140,18 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
     const leverCol = (j: number, c: number): number => (left + (c << j) - (cols - 1) / 2 - col) / lever;
 
     for (let pass = 0; pass < 10; pass++) {
-      if (pass > 0) finest = 0;
+      if (pass === 1) finest = 0;
       compare();
       if (pass === 0) for (let j = 1; j < room.length; j++) begin(j);
-      if (pass === 1) begin(0);
+      if (pass === 1) {
+        begin(0);
+        share(0);
+        // Where pixels are small against the tip, the first octave is noise alone.
+        if (shrink[0]!.every((x) => x === 0)) finest = 1;
+      }
       if (!solve()) return undefined;
       weigh();
-      share();
+      for (let j = finest; j < room.length; j++) share(j);
       const inverse = solve();
       if (!inverse) return undefined;
       row += step[0]!;
@@ -374,34 +379,42 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
       }
     }
 
-    /** By how much the slopes of the reference are those of the frame too. */
-    function share(): void {
-      for (let j = finest; j < octaves.length; j++) {
-        const { values: v, rows: h, cols: w, step: pixel } = octaves[j]!;
-        const { down, right } = reference.slopes[j]!;
-        const W = weight[j]!;
-        const [near, far] = [NEAR / pixel, FAR / pixel];
-        const [p, q] = shrink[j] as [number, number];
-        let aa = 0, ad = 0, bb = 0, bd = 0; // prettier-ignore
-        for (let r = 2; r + 2 < h; r++) {
-          let g = inReference(j, r) + 2;
-          // Less their means over the line, so that offsets of lines are no slopes.
-          const a0 = p > 0 ? means[j]![1]![r]! / p : 0;
-          const b0 = q > 0 ? means[j]![2]![r]! / q : 0;
-          for (let i = r * w + 2; i < r * w + w - 2; i++, g++) {
-            const k = W[i]!, a = down[g]! - a0, b = right[g]! - b0, ka = k * a, kb = k * b; // prettier-ignore
-            aa += ka * a;
-            bb += kb * b;
-            ad += ka * (near * (v[i + w]! - v[i - w]!) - far * (v[i + 2 * w]! - v[i - 2 * w]!));
-            bd += kb * (near * (v[i + 1]! - v[i - 1]!) - far * (v[i + 2]! - v[i - 2]!));
-          }
+    /** By how much the slopes of the reference are those of the frame too, means over lines taken off. */
+    function share(j: number): void {
+      const { values: v, rows: h, cols: w, step: pixel } = octaves[j]!;
+      const { down, right } = reference.slopes[j]!;
+      const W = weight[j]!;
+      const [near, far] = [NEAR / pixel, FAR / pixel];
+      let aa = 0, ad = 0, bb = 0, bd = 0; // prettier-ignore
+      for (let r = 2; r + 2 < h; r++) {
+        let g = inReference(j, r) + 2;
+        let sw = 0, sa = 0, sb = 0, sd = 0, se = 0, saa = 0, sbb = 0, sad = 0, sbe = 0; // prettier-ignore
+        for (let i = r * w + 2; i < r * w + w - 2; i++, g++) {
+          const k = W[i]!, ka = k * down[g]!, kb = k * right[g]!; // prettier-ignore
+          const d = near * (v[i + w]! - v[i - w]!) - far * (v[i + 2 * w]! - v[i - 2 * w]!);
+          const e = near * (v[i + 1]! - v[i - 1]!) - far * (v[i + 2]! - v[i - 2]!);
+          sw += k;
+          sa += ka;
+          sb += kb;
+          sd += k * d;
+          se += k * e;
+          saa += ka * down[g]!;
+          sbb += kb * right[g]!;
+          sad += ka * d;
+          sbe += kb * e;
         }
-        const n = (h * w * known) / (height * width);
-        const least = 6 / Math.sqrt(Math.max(1, n)); // three standard deviations, of slopes that lie two pixels apart
-        const part = (g2: number, d: number): number => (g2 > 0 && 1 + d / g2 > least ? Math.min(1, 1 + d / g2) : 0);
-        shrink[j] = [part(aa, ad), part(bb, bd)];
+        const one = lineOffsets && sw > 0 ? 1 / sw : 0;
+        aa += saa - sa * sa * one;
+        bb += sbb - sb * sb * one;
+        ad += sad - sa * sd * one;
+        bd += sbe - sb * se * one;
       }
-    } // prettier-ignore
+      const n = (h * w * known) / (height * width);
+      const least = 6 / Math.sqrt(Math.max(1, n)); // three standard deviations, of slopes that lie two pixels apart
+      const part = (own: number, other: number): number =>
+        own > 0 && 1 + other / own > least ? Math.min(1, 1 + other / own) : 0;
+      shrink[j] = [part(aa, ad), part(bb, bd)];
+    }
 
     function registration(inverse: number[][]): Registration {
       const blocks = scoreBlocks(height, width, unknowns);

@@ -7,7 +7,7 @@ import { level, medianOf } from "../../../operators/drift/level.ts";
 import { resample } from "../../../operators/drift/resample.ts";
 import { code, image, label, scalar, type Fields } from "../../../runtime/index.ts";
 import { feed } from "../../helpers/feed.ts";
-import { degraded, normal, random, rmsOf, scene, type Faults } from "./scene.ts";
+import { degraded, normal, random, rmsOf, scene, sceneAt, type Faults } from "./scene.ts";
 
 type Offset = readonly [row: number, col: number];
 
@@ -220,6 +220,199 @@ describe("frames that cannot be placed are NaN and a fault, and the next goes on
   });
 });
 
+describe("the drift of the sample", () => {
+  const PIXELS = { pixel_size_x: "2e-9", pixel_size_y: "5e-9" };
+  const everyMinute = (n: number) => BigInt64Array.from({ length: n }, (_, i) => BigInt(i) * 60_000_000_000n);
+  const steady: Offset[] = Array.from({ length: 8 }, (_, i) => [0.5 * i, -0.3 * i]);
+
+  test("has metres, a velocity, and errors of both", () => {
+    const images = { ...series(64, steady, { noise: 0.03 }), time: everyMinute(8), duration: new Float64Array(8).fill(50) };
+    const { drift } = feed(driftImages, { images }, {
+      schema: { images: { data: image("nm", { shape: [64, 64] }), duration: scalar("s") } }, metadata: { images: PIXELS },
+    });
+    steady.forEach(([row, col], i) => {
+      expect(drift.shift_x[i]).toBeCloseTo(col * 2e-9, 9);
+      expect(drift.shift_x[i]).toBeCloseTo(drift.shift_col[i] * 2e-9, 20);
+      expect(drift.shift_y[i]).toBeCloseTo(row * 5e-9, 9);
+      expect(drift.shift_x_se[i]).toBeCloseTo(drift.shift_col_se[i] * 2e-9, 20);
+      expect(drift.shift_xy_covariance[i]).toBeCloseTo(drift.shift_covariance[i] * 1e-17, 25);
+    });
+    expect([...drift.duration]).toEqual(Array(8).fill(50));
+    expect([...drift.valid]).toEqual(Array(8).fill(0));
+    // of one frame there is no velocity; of eight it is known
+    expect(drift.velocity_x[0]).toBeNaN();
+    const [vx, vy] = [(-0.3 * 2e-9) / 60, (0.5 * 5e-9) / 60];
+    expect(Math.abs(drift.velocity_x[7] - vx)).toBeLessThan(3 * drift.velocity_x_se[7]);
+    expect(Math.abs(drift.velocity_y[7] - vy)).toBeLessThan(3 * drift.velocity_y_se[7]);
+    expect(drift.velocity_y_se[7]).toBeLessThan(0.05 * vy);
+    expect(drift.angle[7]).toBeNaN(); // not asked for
+  });
+
+  test("is not what the scanner was moved by on purpose, and lies on the scanner's axes", () => {
+    // pixels of 2 × 5 nm; the scan is turned by 90°, so that columns run along y and rows along -x
+    const moves: Offset[] = steady.map((_, i) => (i < 4 ? [0, 0] : [6, -9]));
+    const offsets = steady.map(([row, col], i): Offset => [row + moves[i]![0], col + moves[i]![1]]);
+    const n = steady.length;
+    const images = {
+      ...series(64, offsets, { noise: 0.02 }), time: everyMinute(n), angle: new Float64Array(n).fill(90),
+      center_x: Float64Array.from(moves, ([row]) => 1e-6 - row * 5e-9), center_y: Float64Array.from(moves, ([, col]) => 2e-6 + col * 2e-9),
+    };
+    const schema = { images: { data: image("nm", { shape: [64, 64] }), angle: scalar("deg"), center_x: scalar("m"), center_y: scalar("m") } };
+    const { drift, aligned, faults } = feed(driftImages, { images }, { schema, metadata: { images: PIXELS } });
+    expect(faults).toEqual([]);
+    steady.forEach(([row, col], i) => {
+      expect(drift.shift_row[i]).toBeCloseTo(offsets[i]![0], 1);
+      expect(drift.shift_x[i] / 1e-9).toBeCloseTo(-row * 5, 0);
+      expect(drift.shift_y[i] / 1e-9).toBeCloseTo(col * 2, 0);
+    });
+    expect([...aligned.center_x]).toEqual(Array(n).fill(1e-6)); // where the grid lies that the frames were put on
+  });
+
+  test("is followed far beyond the first frame's field, which is then nowhere in sight", () => {
+    const far: Offset[] = Array.from({ length: 40 }, (_, i) => [4.7 * i, -2.9 * i]);
+    const { aligned, faults } = track(series(64, far, { noise: 0.03, lines: true }), 64);
+    expect(faults).toEqual([]);
+    const { rms, max } = errors(aligned, far);
+    expect(max).toBeLessThan(0.6);
+    expect(rms).toBeLessThan(0.3);
+    expect(errors(aligned, far).max).toBeLessThan(4 * Math.hypot(aligned.shift_row_se[39], aligned.shift_col_se[39]));
+    expect(aligned.data.subarray(39 * 4096).every(Number.isNaN)).toBe(true);
+  });
+}); // prettier-ignore
+
+describe("a frame that is turned", () => {
+  test("has its angle, with an error, and lies straight in what comes out", () => {
+    const [size, step] = [96, (0.4 * Math.PI) / 180];
+    const z = sceneAt(17);
+    const uniform = random(3);
+    const data = new Float32Array(4 * size * size);
+    const middle = (size - 1) / 2;
+    for (let k = 0, i = 0; k < 4; k++) {
+      const [cos, sin] = [Math.cos(k * step), Math.sin(k * step)];
+      for (let r = -middle; r <= middle; r++) {
+        for (let c = -middle; c <= middle; c++, i++) data[i] = z(1.7 * k + cos * r + sin * c, -0.9 * k + cos * c - sin * r) + 0.1 * normal(uniform);
+      }
+    }
+    const { drift, aligned, faults } = track({ time: BigInt64Array.of(1n, 2n, 3n, 4n), data }, size, { rotation: true });
+    expect(faults).toEqual([]);
+    for (let k = 1; k < 4; k++) {
+      expect(Math.abs(drift.angle[k] - 0.4 * k)).toBeLessThan(3 * drift.angle_se[k]);
+      expect(drift.angle_se[k]).toBeLessThan(0.1);
+      expect(Math.abs(drift.shift_row[k] - 1.7 * k)).toBeLessThan(3.5 * drift.shift_row_se[k]);
+      expect(Math.abs(drift.shift_col[k] + 0.9 * k)).toBeLessThan(3.5 * drift.shift_col_se[k]);
+    }
+    const apart = aligned.data.subarray(3 * size * size).map((x: number, i: number) => x - data[i]!).filter((x: number) => !Number.isNaN(x));
+    expect(apart.length / size ** 2).toBeGreaterThan(0.85);
+    expect(rmsOf(Float64Array.from(apart))).toBeLessThan(0.15); // the noise of both
+  });
+}); // prettier-ignore
+
+describe("what cannot be known is not said", () => {
+  test("along lines of a grating there is no shift", () => {
+    const uniform = random(12);
+    const data = Float32Array.from({ length: 2 * 4096 }, (_, i) => Math.cos((2 * Math.PI * (i % 64)) / 9) + 0.05 * normal(uniform));
+    for (const level of ["lines", "plane"]) {
+      const { drift, faults } = track({ time: BigInt64Array.of(1n, 2n), data }, 64, { level });
+      expect(faults.map(({ what }: { what: string }) => what)).toEqual([expect.stringMatching(/not placed: its shift (cannot be known|is known to)/)]);
+      expect([...drift.valid]).toEqual([0, expect.toBeOneOf([2, 3])]);
+      expect(drift.shift_col[1]).toBeNaN();
+    }
+  });
+
+  test("frames that are copies of each other are not infinitely precise", () => {
+    const { data } = series(64, [[0, 0]], { noise: 0.05 });
+    const { drift } = track({ time: BigInt64Array.of(1n, 2n), data: Float32Array.of(...data, ...data) }, 64);
+    expect(drift.shift_row[1]).toBeCloseTo(0, 6);
+    expect(drift.shift_row_se[1]).toBeGreaterThanOrEqual(1e-3);
+    expect(drift.shift_row_se[1]).toBeLessThan(0.01);
+    expect(drift.change_share[1]).toBe(0);
+  });
+
+  test("frames too small to be compared", () => {
+    const { drift, faults } = track(series(16, [[0, 0], [1, 1]]), 16); // prettier-ignore
+    expect(faults.map(({ what }: { what: string }) => what)).toEqual(Array(2).fill(expect.stringMatching(/16 × 16, 24 pixels/)));
+    expect([...drift.valid]).toEqual([1, 1]);
+  });
+
+  test("of a jump a weak agreement says nothing, a strong one all", () => {
+    const offsets: Offset[] = Array.from({ length: 9 }, (_, i) => [0.3 * i + (i === 8 ? 7 : 0), -0.2 * i - (i === 8 ? 6 : 0)]);
+    const clear = track(series(48, offsets, { noise: 0.03 }, 3), 48);
+    expect(clear.faults).toEqual([]);
+    expect(errors(clear.aligned, offsets).max).toBeLessThan(0.3);
+    const images = series(48, offsets, { noise: 0.03 }, 3);
+    const uniform = random(8);
+    const last = images.data.subarray(8 * 48 * 48);
+    const rms = rmsOf(Float64Array.from(last));
+    last.forEach((x, i) => (last[i] = x + 0.45 * rms * normal(uniform)));
+    const { drift, faults } = track(images, 48);
+    expect(faults.map(({ what }: { what: string }) => what)).toEqual([expect.stringMatching(/would have jumped by \d/)]);
+    expect(drift.valid[8]).toBe(4);
+    expect(drift.shift_row[8]).toBeNaN();
+  });
+}); // prettier-ignore
+
+describe("pixels that are missing", () => {
+  test.each<[string, (frame: Float32Array, uniform: () => number) => void]>([
+    ["one in twenty", (frame, uniform) => frame.forEach((_, i) => { if (uniform() < 0.05 && uniform() < 0.3) frame[i] = NaN; })],
+    ["a corner", (frame) => { for (let r = 0; r < 30; r++) frame.fill(NaN, r * 64, r * 64 + 30); }],
+    ["five lines", (frame) => void frame.fill(NaN, 20 * 64, 25 * 64)],
+  ])("%s: in every frame, another each time", (_, spoil) => {
+    const offsets: Offset[] = [[0, 0], [1.3, -0.7], [2.2, -1.9], [3.4, -2.6], [4.1, -3.2]];
+    const images = series(64, offsets, { noise: 0.02, lines: true });
+    const uniform = random(21);
+    for (let k = 0; k < 5; k++) spoil(images.data.subarray(k * 4096, (k + 1) * 4096), uniform);
+    const { drift, aligned, faults } = track(images, 64);
+    expect(faults).toEqual([]);
+    expect(errors(aligned, offsets).max).toBeLessThan(0.15);
+    for (let k = 1; k < 5; k++) expect(Math.abs(drift.shift_row[k] - offsets[k]![0])).toBeLessThan(4 * drift.shift_row_se[k]);
+  });
+}); // prettier-ignore
+
+describe("other channels of the same frames", () => {
+  const size = 32;
+  const offsets: Offset[] = [[0, 0], [2, -1], [3, 1]]; // prettier-ignore
+  const images = series(size, offsets);
+  const phase = { time: images.time, data: Float32Array.from(images.data, (z) => 10 * z), index: Int32Array.of(0, 1, 2) };
+  const data = image("nm", { shape: [size, size] });
+  const with_phase = (how: object = {}, of: object = phase, field = image("deg", { shape: [size, size] })) =>
+    feed(driftImages, { images, phase: of as typeof phase }, { schema: { images: { data }, phase: { data: field, index: code() } }, metadata: { phase: { of: "phase" } }, ...how });
+
+  test.each([1, 2, 6])("are moved alike, in batches of %i", (rows) => {
+    const { aligned, phase: moved, faults } = with_phase({ rows });
+    expect(faults).toEqual([]);
+    expect([...moved.index]).toEqual([0, 1, 2]);
+    for (let i = 0; i < moved.data.length; i++) {
+      if (Number.isNaN(aligned.data[i])) expect(moved.data[i]).toBeNaN();
+      else expect(Math.abs(moved.data[i] - 10 * aligned.data[i])).toBeLessThan(1e-4);
+    }
+  });
+
+  test("a row that belongs to no frame is not placed", () => {
+    const { phase: moved } = with_phase({}, { ...phase, time: BigInt64Array.of(0n, 1_500_000_000n, 2_000_000_000n) });
+    const known = [0, 1, 2].map((k) => moved.data.subarray(k * size * size, (k + 1) * size * size).some((x: number) => !Number.isNaN(x)));
+    expect(known).toEqual([true, false, true]);
+  });
+
+  test("must be of the same size, hold images, and have a name of their own", () => {
+    expect(() => with_phase({}, { ...phase, data: new Float32Array(12) }, image("deg", { shape: [2, 2] }))).toThrow("phase.data is 2 × 2 but images.data is 32 × 32");
+    expect(() => feed(driftImages, { images, echem: { time: images.time, u: new Float64Array(3) } }, { schema: { images: { data }, echem: { u: scalar("V") } } })).toThrow(/echem needs a column data of images/);
+    expect(() => feed(driftImages, { images, drift: phase }, { schema: { images: { data }, drift: { data, index: code() } } })).toThrow(/an output is called drift already/);
+  });
+
+  test("retrace frames go with the trace of the same time", () => {
+    const both = {
+      time: BigInt64Array.from({ length: 6 }, (_, i) => images.time[i >> 1]!), direction: Int32Array.of(0, 1, 0, 1, 0, 1),
+      data: Float32Array.from({ length: 6 * size * size }, (_, i) => images.data[(i / (2 * size * size) | 0) * size * size + (i % (size * size))]! * (i % (2 * size * size) < size * size ? 1 : 2)),
+    };
+    const { aligned, drift } = feed(driftImages, { images: both }, { schema: { images: { data, direction: code() } } });
+    expect(drift.time.length).toBe(3);
+    expect([...aligned.direction]).toEqual([0, 1, 0, 1, 0, 1]);
+    expect(aligned.shift_row[3]).toBe(aligned.shift_row[2]);
+    const [trace, retrace] = [2, 3].map((k) => aligned.data.subarray(k * size * size, (k + 1) * size * size));
+    trace.forEach((x: number, i: number) => expect(retrace[i]).toEqual(Number.isNaN(x) ? NaN : expect.closeTo(2 * x, 4)));
+  });
+}); // prettier-ignore
+
 describe("the stream", () => {
   test("cut anywhere, saved and loaded anywhere: the same bits", () => {
     const images = series(32, somewhere(9, 3, 5), { noise: 0.03 });
@@ -282,13 +475,11 @@ describe.runIf(existsSync(shared))("against peers, on the shared series", () => 
     const offsets = truth.find((t) => t.file === file)!.content_offset_px.map(([dx, dy]) => [dy, dx] as const);
     const { rms, max } = errors(track({ time, data }, 256).aligned, offsets);
     for (const [name, error] of Object.entries(peers[file]!)) {
-      if (Array.isArray(error) && name !== "metric") {
-        // The reference that knows nothing of change is a quarter better where nothing changes (0.0059 px; here 0.0078),
-        // and three times worse where something does.
-        const [most, largest] = name === "own_gauss_newton" && file.includes("lines") ? [0.01, 0.02] : error;
-        expect(rms, name).toBeLessThan(most);
-        expect(max, name).toBeLessThan(largest);
-      }
+      // Where nothing grows, six frames of one scene: theirs is 0.006 px without weights for growth, ours 0.008 with them.
+      if (!Array.isArray(error) || (name === "own_gauss_newton" && file.includes("lines"))) continue;
+      expect(rms, name).toBeLessThan(error[0]);
+      expect(max, name).toBeLessThan(error[1]);
     }
+    expect(rms).toBeLessThan(file.includes("lines") ? 0.01 : 0.05);
   });
 }); // prettier-ignore

@@ -55,6 +55,22 @@ export function scene(size: number, seed: number, { waves = 80, grains = 60 } = 
   };
 }
 
+/** The same kind of waves at any point, for frames that are turned; slower. */
+export function sceneAt(seed: number, waves = 60): (row: number, col: number) => number {
+  const uniform = random(seed);
+  const parts = Array.from({ length: waves }, () => {
+    const wavelength = 6 * (120 / 6) ** uniform();
+    const direction = 2 * Math.PI * uniform();
+    const [kr, kc] = [Math.sin(direction), Math.cos(direction)].map((x) => (2 * Math.PI * x) / wavelength) as [number, number];
+    return { amplitude: (wavelength / 120) ** 1.2, kr, kc, phase: 2 * Math.PI * uniform() };
+  });
+  return (row, col) => {
+    let sum = 0;
+    for (const { amplitude, kr, kc, phase } of parts) sum += amplitude * Math.cos(kr * row + kc * col + phase);
+    return sum;
+  };
+} // prettier-ignore
+
 export interface Bump {
   readonly row: number;
   readonly col: number;
