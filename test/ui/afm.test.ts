@@ -1,38 +1,18 @@
 // A force microscope beside the cell, in a real browser: maps, the curves behind their pixels, drift, and lines.
-import type { Browser, Page } from "playwright";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { launch, servePage } from "./chromium.ts";
+import type { Page } from "playwright";
+import { expect, test } from "vitest";
 import { COLUMNS, FRAME_ms, MAP_ms, modulusOf, ROWS } from "./fake-afm.ts";
+import { fakePage, nameless, type Opened } from "./fake-page.ts";
 import type {} from "./page/main.ts";
 
-let browser: Browser;
-let site: { url: string; close: () => void };
-
-beforeAll(async () => {
-  browser = await launch();
-  site = await servePage(new URL("page/", import.meta.url));
-});
-
-afterAll(async () => {
-  await browser?.close();
-  site?.close();
-});
-
-interface Opened extends AsyncDisposable {
-  readonly page: Page;
-  readonly errors: string[];
-}
+const openPage = fakePage();
 
 async function open(viewport = { width: 1440, height: 1000 }): Promise<Opened> {
-  const page = await browser.newPage({ viewport });
-  const errors: string[] = [];
-  page.on("pageerror", (error) => errors.push(error.message));
-  page.on("console", (message) => void (message.type() === "error" && errors.push(message.text())));
-  await page.goto(`${site.url}?afm&history_min=60`);
-  await page.waitForFunction(() => window.painted > 0);
+  const opened = await openPage("?afm&history_min=60", viewport);
+  const { page } = opened;
   await image(page, "topography").scrollIntoViewIfNeeded();
   await expect.poll(() => labelOf(page, "Young's modulus")).toMatch(/from .* to .*GPa/);
-  return { page, errors, [Symbol.asyncDispose]: () => page.close() };
+  return opened;
 }
 
 const image = (page: Page, title: string) =>
@@ -252,21 +232,7 @@ test("everything that can be reached by key has a name", async () => {
   const { page } = opened;
   await page.getByRole("button", { name: "One column against another, large" }).click();
   await page.mouse.click(...(await mapPixel(page, 9, 7)));
-  const nameless = await page.evaluate(() => {
-    const found: string[] = [];
-    const look = (root: ParentNode): void => {
-      for (const element of root.querySelectorAll("*")) {
-        if (element.matches("button, input, select, [tabindex]")) {
-          const name = element.getAttribute("aria-label") ?? element.closest("label")?.textContent ?? element.textContent;
-          if (!name?.trim()) found.push(element.outerHTML);
-        }
-        if (element.shadowRoot) look(element.shadowRoot);
-      }
-    };
-    look(document);
-    return found;
-  }); // prettier-ignore
-  expect(nameless).toEqual([]);
+  expect(await nameless(page)).toEqual([]);
 });
 
 test.each([

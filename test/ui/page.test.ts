@@ -1,36 +1,10 @@
 // The whole page in a real browser, on a made-up client whose time the test moves by hand.
-import type { Browser, Page } from "playwright";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { launch, servePage } from "./chromium.ts";
+import type { Page } from "playwright";
+import { expect, test } from "vitest";
+import { fakePage } from "./fake-page.ts";
 import type {} from "./page/main.ts";
 
-let browser: Browser;
-let site: { url: string; close: () => void };
-
-beforeAll(async () => {
-  browser = await launch();
-  site = await servePage(new URL("page/", import.meta.url));
-});
-
-afterAll(async () => {
-  await browser?.close();
-  site?.close();
-});
-
-interface Opened extends AsyncDisposable {
-  readonly page: Page;
-  readonly errors: string[];
-}
-
-async function open(query = "", viewport = { width: 1440, height: 900 }): Promise<Opened> {
-  const page = await browser.newPage({ viewport });
-  const errors: string[] = [];
-  page.on("pageerror", (error) => errors.push(error.message));
-  page.on("console", (message) => void (message.type() === "error" && errors.push(message.text())));
-  await page.goto(site.url + query);
-  await page.waitForFunction(() => window.painted > 0);
-  return { page, errors, [Symbol.asyncDispose]: () => page.close() };
-}
+const open = fakePage();
 
 /** What an element shows, its shadow included. */
 const textOf = (page: Page, selector: string) =>

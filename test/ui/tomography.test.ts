@@ -1,38 +1,18 @@
 // A scan that turns beside the cell, in a real browser: planes that fill, regions that become traces, options.
-import type { Browser, Page } from "playwright";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { launch, servePage } from "./chromium.ts";
+import type { Page } from "playwright";
+import { expect, test } from "vitest";
+import { fakePage, nameless, type Opened } from "./fake-page.ts";
 import type {} from "./page/main.ts";
 
-let browser: Browser;
-let site: { url: string; close: () => void };
+const openPage = fakePage();
 
-beforeAll(async () => {
-  browser = await launch();
-  site = await servePage(new URL("page/", import.meta.url));
-});
-
-afterAll(async () => {
-  await browser?.close();
-  site?.close();
-});
-
-interface Opened extends AsyncDisposable {
-  readonly page: Page;
-  readonly errors: string[];
-}
-
-async function open(query = "", viewport = { width: 1440, height: 900 }): Promise<Opened> {
-  const page = await browser.newPage({ viewport });
-  const errors: string[] = [];
-  page.on("pageerror", (error) => errors.push(error.message));
-  page.on("console", (message) => void (message.type() === "error" && errors.push(message.text())));
-  await page.goto(`${site.url}?tomography${query}`);
-  await page.waitForFunction(() => window.painted > 0);
+async function open(query = "", viewport?: { width: number; height: number }): Promise<Opened> {
+  const opened = await openPage(`?tomography${query}`, viewport);
+  const { page } = opened;
   // On a telephone it stands below the traces, and is drawn once it is in sight.
   await page.locator("op-tomography").scrollIntoViewIfNeeded();
   await expect.poll(() => page.locator("op-tomography .about").innerText()).toMatch(/covered/);
-  return { page, errors, [Symbol.asyncDispose]: () => page.close() };
+  return opened;
 }
 
 const advance = (page: Page, ms: number) => page.evaluate((by) => window.fake.advance(by), ms);
@@ -256,21 +236,7 @@ test("everything that can be reached by key has a name", async () => {
   const { page } = opened;
   await page.locator("op-tomography op-image").first().getByRole("button").click();
   await expect.poll(() => page.locator("op-region").count()).toBe(1);
-  const nameless = await page.evaluate(() => {
-    const found: string[] = [];
-    const look = (root: ParentNode): void => {
-      for (const element of root.querySelectorAll("*")) {
-        if (element.matches("button, input, select")) {
-          const name = element.getAttribute("aria-label") ?? element.closest("label")?.textContent ?? element.textContent;
-          if (!name?.trim()) found.push(element.outerHTML);
-        }
-        if (element.shadowRoot) look(element.shadowRoot);
-      }
-    };
-    look(document);
-    return found;
-  }); // prettier-ignore
-  expect(nameless).toEqual([]);
+  expect(await nameless(page)).toEqual([]);
 });
 
 test.each([
