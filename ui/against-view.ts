@@ -2,11 +2,10 @@
  * What the plots of one column against another have in common: the feeds of their streams over the span that the page
  * shows, points coloured by time, the point of the moment, and the cursor that follows the pointer to the nearest.
  */
-import { css, LitElement, type PropertyValues } from "lit";
+import { css, type PropertyDeclarations, type PropertyValues } from "lit";
+import { DrawnView } from "./drawn-view.ts";
 import { colourAt } from "./colour-maps.ts";
 import type { Ms } from "./client/types.ts";
-import { NEARBY, type Drawable } from "./frame-loop.ts";
-import type { Page } from "./page.ts";
 import {
   marksBelow,
   marksLeft,
@@ -92,17 +91,17 @@ export interface About {
 /** A pointer further than this from any point is at none, CSS pixels. */
 const NEAR_px = 24;
 
-export abstract class AgainstView extends LitElement implements Drawable {
-  static override properties = { page: { attribute: false }, large: { type: Boolean, reflect: true } };
-  declare page: Page;
+export abstract class AgainstView extends DrawnView {
+  static override properties: PropertyDeclarations = {
+    ...DrawnView.properties,
+    large: { type: Boolean, reflect: true },
+  };
   /** Opened: as large as the page has room for. */
   declare large: boolean;
 
-  visible = false;
   readonly heavy = true;
   readonly #feeds = new Map<string, TraceFeed>();
   #feedKey = "";
-  #stops: (() => void)[] = [];
   #plane: Plane | undefined;
   #hovered = false;
   protected points: Points | undefined;
@@ -122,23 +121,6 @@ export abstract class AgainstView extends LitElement implements Drawable {
   constructor() {
     super();
     this.large = false;
-  }
-
-  override firstUpdated(_changed: PropertyValues<this>): void {
-    this.#open();
-  }
-
-  override connectedCallback(): void {
-    super.connectedCallback();
-    if (this.hasUpdated) this.#open();
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    this.page.loop.remove(this);
-    for (const stop of this.#stops.splice(0)) stop();
-    this.#close();
-    this.visible = false;
   }
 
   /** After the columns have changed. */
@@ -173,17 +155,14 @@ export abstract class AgainstView extends LitElement implements Drawable {
     this.#feedKey = "";
   }
 
-  #open(): void {
+  protected override get drawn(): Element {
+    return this.renderRoot.querySelector(".picture")!;
+  }
+
+  protected open(): (() => void)[] {
     const { page } = this;
     this.openFeeds();
     const picture = this.renderRoot.querySelector<HTMLElement>(".picture")!;
-    const sizes = new ResizeObserver(() => this.invalidate());
-    sizes.observe(picture);
-    const sights = new IntersectionObserver((entries) => {
-      this.visible = entries.at(-1)!.isIntersecting;
-      if (this.visible) this.invalidate();
-    }, NEARBY);
-    sights.observe(this);
     const move = (event: PointerEvent): void => this.#pointed(event);
     const leave = (): void => {
       if (this.#hovered) page.axis.point(undefined);
@@ -191,12 +170,11 @@ export abstract class AgainstView extends LitElement implements Drawable {
     };
     picture.addEventListener("pointermove", move);
     picture.addEventListener("pointerleave", leave);
-    this.#stops = [
-      () => sizes.disconnect(),
-      () => sights.disconnect(),
+    return [
       () => picture.removeEventListener("pointermove", move),
       () => picture.removeEventListener("pointerleave", leave),
       page.axis.onChange(() => this.invalidate()),
+      () => this.#close(),
     ];
   }
 
@@ -205,10 +183,6 @@ export abstract class AgainstView extends LitElement implements Drawable {
       this.invalidate();
       void this.updateComplete.then(() => this.scrollIntoView({ block: "nearest" }));
     }
-  }
-
-  protected invalidate(): void {
-    this.page.loop.invalidate(this);
   }
 
   protected buffer(stream: string): TraceBuffer | undefined {

@@ -1,12 +1,11 @@
 /** The mean of a picked region over time, with its error band, under the traces and on their time axis. */
-import { css, html, LitElement, unsafeCSS, type PropertyValues } from "lit";
+import { css, html, unsafeCSS } from "lit";
 import { live } from "lit/directives/live.js";
 import type { ChangeableNode } from "../runtime/wire/protocol.ts";
 import { AXIS_px } from "./axis-width.ts";
 import type { Ms } from "./client/types.ts";
 import { drawTrace } from "./draw-trace.ts";
-import { NEARBY, type Drawable } from "./frame-loop.ts";
-import type { Page } from "./page.ts";
+import { DrawnView } from "./drawn-view.ts";
 import { FONT } from "./picture.ts";
 import { readableNumber, readableScale, shortNumber } from "./readable-numbers.ts";
 import { onImage, regionText, type Region } from "./region.ts";
@@ -20,13 +19,12 @@ import { inputsOf } from "./wiring.ts";
 
 const HUE = "#ffd75e";
 
-export class OpRegion extends LitElement implements Drawable {
+export class OpRegion extends DrawnView {
   static override properties = {
-    page: { attribute: false },
+    ...DrawnView.properties,
     trace: { attribute: false },
     said: { state: true },
   };
-  declare page: Page;
   declare trace: RegionTrace;
   /** What came of recording it. */
   declare said: string;
@@ -96,10 +94,8 @@ export class OpRegion extends LitElement implements Drawable {
     `,
   ];
 
-  visible = false;
   readonly heavy = false;
   readonly #range = new SteadyRange();
-  #stops: (() => void)[] = [];
 
   constructor() {
     super();
@@ -145,41 +141,15 @@ export class OpRegion extends LitElement implements Drawable {
     `;
   } // prettier-ignore
 
-  override firstUpdated(_changed: PropertyValues<this>): void {
-    this.#open();
-  }
-
-  override connectedCallback(): void {
-    super.connectedCallback();
-    if (this.hasUpdated) this.#open();
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    this.page.loop.remove(this);
-    for (const stop of this.#stops.splice(0)) stop();
-    this.visible = false;
-  }
-
-  #open(): void {
-    const invalidate = () => this.page.loop.invalidate(this);
-    const sights = new IntersectionObserver((entries) => {
-      this.visible = entries.at(-1)!.isIntersecting;
-      if (this.visible) invalidate();
-    }, NEARBY);
-    sights.observe(this);
-    const sizes = new ResizeObserver(invalidate);
-    sizes.observe(this);
-    this.#stops = [
-      () => sights.disconnect(),
-      () => sizes.disconnect(),
-      this.page.axis.onChange(invalidate),
+  protected open(): (() => void)[] {
+    this.invalidate();
+    return [
+      this.page.axis.onChange(() => this.invalidate()),
       this.trace.onChange(() => {
         this.requestUpdate();
-        invalidate();
+        this.invalidate();
       }),
     ];
-    invalidate();
   }
 
   // Recording

@@ -2,10 +2,9 @@
  * What the views of single rows (images, force curves) have in common: the feed of one stream, drawing when something
  * has changed and is in sight, and the age of what is on show.
  */
-import { css, LitElement, type PropertyValues } from "lit";
+import { css, type PropertyDeclarations } from "lit";
 import { pixelRatio } from "./device-pixels.ts";
-import { NEARBY, type Drawable } from "./frame-loop.ts";
-import type { Page } from "./page.ts";
+import { DrawnView } from "./drawn-view.ts";
 import { momentOf, RowFeed, whenOf, type Row } from "./row-feed.ts";
 import { parts } from "./theme.ts";
 
@@ -72,17 +71,17 @@ export const rowViewStyles = [
 ];
 
 /** An element with a `.picture` that holds a canvas and an `.empty`, and with an `.age`. */
-export abstract class RowView<P extends RowPanel> extends LitElement implements Drawable {
-  static override properties = { page: { attribute: false }, panel: { attribute: false } };
-  declare page: Page;
+export abstract class RowView<P extends RowPanel> extends DrawnView {
+  static override properties: PropertyDeclarations = {
+    ...DrawnView.properties,
+    panel: { attribute: false },
+  };
   declare panel: P;
 
-  visible = false;
   readonly heavy = true;
   protected feed: RowFeed | undefined;
   /** The row that was drawn last. */
   protected shown: Row | undefined;
-  #stops: (() => void)[] = [];
 
   /** Columns that the view wants of its stream. */
   protected abstract columns(): readonly string[];
@@ -100,39 +99,20 @@ export abstract class RowView<P extends RowPanel> extends LitElement implements 
     });
   }
 
-  override firstUpdated(_changed: PropertyValues<this>): void {
-    this.#open();
+  protected override get drawn(): Element {
+    return this.renderRoot.querySelector(".picture")!;
   }
 
-  override connectedCallback(): void {
-    super.connectedCallback();
-    if (this.hasUpdated && !this.feed) this.#open();
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    this.page.loop.remove(this);
-    for (const stop of this.#stops.splice(0)) stop();
-    this.feed?.close();
-    this.feed = undefined;
-    this.visible = false;
-  }
-
-  #open(): void {
+  protected open(): (() => void)[] {
     const { page } = this;
     this.openRows();
-    const sizes = new ResizeObserver(() => this.invalidate());
-    sizes.observe(this.renderRoot.querySelector(".picture")!);
-    const sights = new IntersectionObserver((entries) => {
-      this.visible = entries.at(-1)!.isIntersecting;
-      if (this.visible) this.invalidate();
-    }, NEARBY);
-    sights.observe(this);
-    this.#stops = [
-      () => sizes.disconnect(),
-      () => sights.disconnect(),
+    return [
       page.axis.onChange((change) => void (change !== "time" && this.invalidate())),
       page.onTick(() => this.tell()),
+      () => {
+        this.feed?.close();
+        this.feed = undefined;
+      },
     ];
   }
 
@@ -143,10 +123,6 @@ export abstract class RowView<P extends RowPanel> extends LitElement implements 
       this.page.received(newest);
       this.invalidate();
     });
-  }
-
-  invalidate(): void {
-    this.page.loop.invalidate(this);
   }
 
   draw(): void {
