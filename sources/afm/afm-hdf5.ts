@@ -1,6 +1,6 @@
 /** HDF5 of atomic force microscopes: all such files begin alike, so the one that it is shows when it is open. */
 import { SourceError } from "../../runtime/index.ts";
-import { hdf5At } from "../xray/hdf5.ts";
+import { hdf5At } from "../hdf5.ts";
 import type { Format } from "./afm-file.ts";
 import { isAfmformats, openAfmformats } from "./afmformats.ts";
 import { checkHeaps, readCarefully } from "./hdf5-care.ts";

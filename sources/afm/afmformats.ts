@@ -12,7 +12,7 @@
  */
 import type { Dataset } from "h5wasm/node";
 import { SourceError } from "../../runtime/index.ts";
-import { attribute, checkFilters, isDataset, isGroup, numbers, textOf, type Hdf5 } from "../xray/hdf5.ts"; // prettier-ignore
+import { attribute, checkFilters, isDataset, isGroup, numbers, textOf, type Hdf5 } from "../hdf5.ts"; // prettier-ignore
 import {
   APPROACH, PAUSE, RETRACT, UNKNOWN_SEGMENT,
   type AfmFile, type Calibration, type Curve, type Grid, type When, type Zoned,

@@ -8,7 +8,7 @@
  * 4 bytes, size and data, which are filled up to 8 bytes. Index 0 is the free space, with its header.
  */
 import { SourceError } from "../../runtime/index.ts";
-import { readHdf5, type Hdf5 } from "../xray/hdf5.ts";
+import { readHdf5, type Hdf5 } from "../hdf5.ts";
 import { openBytes, type Bytes } from "./bytes.ts";
 
 export async function readCarefully<T>(path: string, use: (file: Hdf5) => T): Promise<T> {

@@ -17,7 +17,7 @@
  */
 import type { Dataset, Group } from "h5wasm/node";
 import { SourceError } from "../../runtime/index.ts";
-import { checkFilters, isDataset, isGroup, textOf, type Hdf5, type Numbers } from "../xray/hdf5.ts";
+import { checkFilters, isDataset, isGroup, textOf, type Hdf5, type Numbers } from "../hdf5.ts";
 import {
   RETRACE, TRACE,
   type AfmFile, type ImageChannel, type ImageFrame, type When, type Zoned,

@@ -25,7 +25,7 @@
  * Of maps of force curves begin and end are one time, at which the map began: they have no end.
  */
 import { SourceError } from "../../runtime/index.ts";
-import { isTiff, readTiffFrames, tiffTags, type TagValue } from "../xray/tiff.ts";
+import { isTiff, readTiffFrames, tiffTags, type TagValue } from "../tiff.ts";
 import {
   RETRACE, TRACE,
   type AfmFile, type Format, type ImageChannel, type ImageFrame, type When, type Zoned,

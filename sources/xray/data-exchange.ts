@@ -1,5 +1,5 @@
 import { SourceError } from "../../runtime/index.ts";
-import { attribute, isDataset, numbers, textOf, type Hdf5 } from "./hdf5.ts";
+import { attribute, isDataset, numbers, textOf, type Hdf5 } from "../hdf5.ts";
 import {
   agreed,
   anglesOf,

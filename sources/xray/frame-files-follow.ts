@@ -2,10 +2,9 @@ import { stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SourceError } from "../../runtime/index.ts";
 import { Settled } from "../file-list.ts";
-import type { FrameShape } from "./frame-files.ts";
 import { frameFormat, PAGES, seriesFiles, type Run } from "./frame-series.ts";
 import type { Growth, ScanOptions } from "./scan.ts";
-import { tiffPages } from "./tiff.ts";
+import { tiffPages, type FrameShape } from "../tiff.ts";
 
 /** TIFF files of a folder or pattern that have come and are complete, in natural order. */
 export interface Arrivals {

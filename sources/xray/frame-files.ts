@@ -3,22 +3,15 @@
  * of the scan that it belongs to; here it is only read, from `first` on, as it was recorded or as it is replayed.
  */
 import { open } from "node:fs/promises";
-import type { FrameReference, Numeric } from "../../runtime/index.ts";
-import { readFrames as readHdf5Frames, readHdf5, type Numbers } from "./hdf5.ts";
+import type { FrameReference } from "../../runtime/index.ts";
+import { readFrames as readHdf5Frames, readHdf5, type Numbers } from "../hdf5.ts";
+import { isTiff, readTiffFrames, type FrameShape } from "../tiff.ts";
 import { isNpy, readNpyFrames } from "./npy.ts";
 import { isOle } from "./ole.ts";
-import { isTiff, readTiffFrames } from "./tiff.ts";
 import { readTxrmFrames } from "./txrm.ts";
 
 /** Where frames lie: `first` and those after it, in a dataset of a file. */
 export type FramesAt = Pick<FrameReference, "file" | "dataset" | "first">;
-
-/** What all frames of a scan are like; another one is refused. */
-export interface FrameShape {
-  readonly rows: number;
-  readonly cols: number;
-  readonly type: Numeric;
-}
 
 /** Formats of files with frames, and "hdf5" for all else: its reader says what is wrong with a file. */
 export type Format = "tiff" | "npy" | "ole" | "hdf5";

@@ -7,11 +7,11 @@ import { open, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { SourceError, type Numeric } from "../../runtime/index.ts";
 import { filesOf, isPattern } from "../file-list.ts";
-import { formatOf, type Format, type FrameShape } from "./frame-files.ts";
-import { checkFilters, hdf5At, isDataset, isGroup, readHdf5, type Hdf5 } from "./hdf5.ts";
+import { formatOf, type Format } from "./frame-files.ts";
+import { checkFilters, hdf5At, isDataset, isGroup, readHdf5, type Hdf5 } from "../hdf5.ts";
 import { frameDataset } from "./hdf5-values.ts";
 import { framesOfNpy, npyHeader } from "./npy.ts";
-import { tiffPages } from "./tiff.ts";
+import { tiffPages, type FrameShape } from "../tiff.ts";
 
 /** Frames that lie one after the other in a file. */
 export interface Run {

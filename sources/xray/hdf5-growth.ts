@@ -11,7 +11,7 @@ import {
   readHdf5,
   type Hdf5,
   type Numbers,
-} from "./hdf5.ts";
+} from "../hdf5.ts";
 import { commonType } from "./frame-rows.ts";
 import { DARK, type FrameColumns, type Growth, type Part, type Scan, type ScanOptions } from "./scan.ts";
 

@@ -3,7 +3,7 @@ import { SourceError } from "../../runtime/index.ts";
 import { isDataExchange, readDataExchange } from "./data-exchange.ts";
 import { followHdf5Scan } from "./hdf5-growth.ts";
 import type { Reading } from "./hdf5-values.ts";
-import { checkFilters, readHdf5, type Hdf5 } from "./hdf5.ts";
+import { checkFilters, readHdf5, type Hdf5 } from "../hdf5.ts";
 import { nxtomoEntries, readNxtomo } from "./nxtomo.ts";
 import type { Scan, ScanOptions } from "./scan.ts";
 

@@ -1,7 +1,7 @@
 /** What layouts of tomography in HDF5 have in common: datasets of frames, angles, single quantities with their units. */
 import { convert, SourceError, type Numeric } from "../../runtime/index.ts";
 import type { Dataset } from "h5wasm/node";
-import { attribute, isDataset, numbers, textOf, type Hdf5 } from "./hdf5.ts";
+import { attribute, isDataset, numbers, textOf, type Hdf5 } from "../hdf5.ts";
 import { PROJECTION } from "./scan.ts";
 
 const TYPES: Record<string, Numeric> = {

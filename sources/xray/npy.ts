@@ -8,7 +8,7 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { endianness } from "node:os";
 import { SourceError, type Numeric } from "../../runtime/index.ts";
-import type { Numbers } from "./hdf5.ts";
+import type { Numbers } from "../hdf5.ts";
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
 

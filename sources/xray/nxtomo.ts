@@ -1,5 +1,5 @@
 import { convert, SourceError } from "../../runtime/index.ts";
-import { attribute, isDataset, isGroup, numbers, textOf, type Hdf5 } from "./hdf5.ts";
+import { attribute, isDataset, isGroup, numbers, textOf, type Hdf5 } from "../hdf5.ts";
 import {
   agreed,
   anglesOf,

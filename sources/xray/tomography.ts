@@ -10,7 +10,7 @@ import { commonType, rowsOf } from "./frame-rows.ts";
 import { frameFormat, isMany } from "./frame-series.ts";
 import { withGeometry } from "./geometry.ts";
 import { openHdf5Scan } from "./hdf5-scan.ts";
-import { hdf5At } from "./hdf5.ts";
+import { hdf5At } from "../hdf5.ts";
 import { openImageScan } from "./image-scan.ts";
 import { DARK, FLAT, PROJECTION, type Part, type Scan, type ScanOptions } from "./scan.ts";
 import { openTxrmScan } from "./txrm.ts";

@@ -18,7 +18,7 @@
  */
 import { endianness } from "node:os";
 import { SourceError, type Numeric } from "../../runtime/index.ts";
-import type { Numbers } from "./hdf5.ts";
+import type { Numbers } from "../hdf5.ts";
 import { withOle, type Ole, type ReadStream } from "./ole.ts";
 import {
   assumedAngles,

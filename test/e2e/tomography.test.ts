@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { readTiff } from "../cli/read-tiff.ts";
 import { newFolder, operando, setting } from "../helpers/installed-command.ts";
 import { columnsOf, derivedFiles, rowCounts, rowsOf } from "../helpers/recorded-files.ts";
-import { tiff } from "../sources/xray/tiff-files.ts";
+import { tiff } from "../sources/tiff-files.ts";
 import { startWriter } from "../sources/xray/growing-file.ts";
 import { NXTOMO_GROUPS, writeHdf5 } from "../sources/xray/tomography-files.ts";
 

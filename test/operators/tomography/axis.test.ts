@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { axis } from "../../../operators/tomography/axis.ts";
 import { image } from "../../../runtime/index.ts";
-import { readHdf5 } from "../../../sources/xray/hdf5.ts";
+import { readHdf5 } from "../../../sources/hdf5.ts";
 import { feed, type FeedOptions } from "../../helpers/feed.ts";
 import { cell, project } from "./phantom.ts";
 

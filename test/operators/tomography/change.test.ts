@@ -6,7 +6,7 @@ import { averageRunLength } from "../../../operators/onset/average-run-length.ts
 import { change } from "../../../operators/tomography/change.ts";
 import { limitFor } from "../../../operators/tomography/change-search.ts";
 import { image } from "../../../runtime/index.ts";
-import { readHdf5 } from "../../../sources/xray/hdf5.ts";
+import { readHdf5 } from "../../../sources/hdf5.ts";
 import { feed } from "../../helpers/feed.ts";
 import { cell, project, type Ellipse } from "./phantom.ts";
 import { random } from "./random.ts";

@@ -6,7 +6,7 @@ import { flatField } from "../../../operators/tomography/flat-field.ts";
 import { incremental } from "../../../operators/tomography/incremental.ts";
 import { image, scalar } from "../../../runtime/index.ts";
 import { feed } from "../../helpers/feed.ts";
-import { numbers, readHdf5 } from "../../../sources/xray/hdf5.ts";
+import { numbers, readHdf5 } from "../../../sources/hdf5.ts";
 import { cell, project, rms } from "./phantom.ts";
 
 // dark 10, beam 100; the sample lets 1, 1/2 and 0 through; the last pixel is dead

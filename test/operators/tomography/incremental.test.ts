@@ -8,7 +8,7 @@ import { fillGaps } from "../../../operators/tomography/line-integrals.ts";
 import { image, type Schema, type SourceItem } from "../../../runtime/index.ts";
 import { readConfig } from "../../../runtime/config.ts";
 import { concat, type Columns } from "../../../runtime/columns.ts";
-import { readHdf5 } from "../../../sources/xray/hdf5.ts";
+import { readHdf5 } from "../../../sources/hdf5.ts";
 import { tomography } from "../../../sources/xray/tomography.ts";
 import { feed } from "../../helpers/feed.ts";
 import { cell, project, psnr, ramLak, rms, textbook } from "./phantom.ts";

@@ -7,7 +7,7 @@ import { motion } from "../../../operators/tomography/motion.ts";
 import { registrar } from "../../../operators/tomography/registration.ts";
 import { translationOf, withoutTranslation } from "../../../operators/tomography/translation.ts";
 import { image } from "../../../runtime/index.ts";
-import { readHdf5 } from "../../../sources/xray/hdf5.ts";
+import { readHdf5 } from "../../../sources/hdf5.ts";
 import { feed } from "../../helpers/feed.ts";
 import { cell, project, psnr, textbook } from "./phantom.ts";
 

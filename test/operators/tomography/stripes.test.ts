@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { standingOut, stripes } from "../../../operators/tomography/stripes.ts";
 import { image, scalar } from "../../../runtime/index.ts";
-import { readHdf5 } from "../../../sources/xray/hdf5.ts";
+import { readHdf5 } from "../../../sources/hdf5.ts";
 import { feed } from "../../helpers/feed.ts";
 import { cell, project, rms, textbook, type Ellipse } from "./phantom.ts";
 

@@ -7,7 +7,7 @@ import { clockOf } from "../../../sources/xray/frame-clock.ts";
 import { rowsOf } from "../../../sources/xray/frame-rows.ts";
 import { lastOf, followHdf5Scan } from "../../../sources/xray/hdf5-growth.ts";
 import { hdf5Scan } from "../../../sources/xray/hdf5-scan.ts";
-import { readHdf5 } from "../../../sources/xray/hdf5.ts";
+import { readHdf5 } from "../../../sources/hdf5.ts";
 import { readFrames } from "../../../sources/xray/frame-files.ts";
 import type { Part, Scan, ScanOptions } from "../../../sources/xray/scan.ts";
 import { startWriter, type Writer } from "./growing-file.ts";

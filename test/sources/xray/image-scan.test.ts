@@ -18,7 +18,7 @@ import { tomography } from "../../../sources/xray/tomography.ts";
 import { npy } from "./npy-files.ts";
 import { ole, txrm } from "./ole-files.ts";
 import { open, readAll, together } from "./read-scan.ts";
-import { ramp, tiff, type TiffOptions } from "./tiff-files.ts";
+import { ramp, tiff, type TiffOptions } from "../tiff-files.ts";
 import { dataExchange, writeHdf5 } from "./tomography-files.ts";
 
 let directory: string;

@@ -8,7 +8,7 @@ import { radiographs } from "../../../sources/xray/radiographs.ts";
 import { npy } from "./npy-files.ts";
 import { ole, txrm } from "./ole-files.ts";
 import { open, readAll as readScan, together } from "./read-scan.ts";
-import { ramp, tiff } from "./tiff-files.ts";
+import { ramp, tiff } from "../tiff-files.ts";
 import { writeHdf5 } from "./tomography-files.ts";
 
 let directory: string;

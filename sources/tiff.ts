@@ -11,9 +11,15 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { endianness } from "node:os";
 import { inflateSync } from "node:zlib";
-import { SourceError, type Numeric } from "../../runtime/index.ts";
+import { SourceError, type Numeric } from "../runtime/index.ts";
 import type { Numbers } from "./hdf5.ts";
-import type { FrameShape } from "./frame-files.ts";
+
+/** What all frames of a scan are like; another one is refused. */
+export interface FrameShape {
+  readonly rows: number;
+  readonly cols: number;
+  readonly type: Numeric;
+}
 
 export function isTiff(head: Uint8Array): boolean {
   const [a, b, c, d] = head;

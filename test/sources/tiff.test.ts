@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { SourceError } from "../../../runtime/index.ts";
-import { isTiff, readTiffFrames, tiffPages } from "../../../sources/xray/tiff.ts";
+import { SourceError } from "../../runtime/index.ts";
+import { isTiff, readTiffFrames, tiffPages } from "../../sources/tiff.ts";
 import { lzw, ramp, tiff, type Compression, type PixelType, type TiffOptions } from "./tiff-files.ts";
 
 let directory: string;

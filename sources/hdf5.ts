@@ -12,7 +12,7 @@ import { open } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import type { Dataset, Entity, File, Group } from "h5wasm/node";
-import { SourceError } from "../../runtime/index.ts";
+import { SourceError } from "../runtime/index.ts";
 
 export type Numbers =
   | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array; // prettier-ignore
