@@ -162,6 +162,7 @@ export type SourceColumns = Columns | RecordBatch;
  * `schema`     begins a new epoch of these ports (a file with other columns, frames of another size)
  * `watermark`  a promise (ns): no later item holds a row before it, on any port
  * `faults`     what could not be read
+ * `due_s`      when the next rows are due, so that what is called late is late
  */
 export interface SourceItem {
   readonly rows?: { readonly [port: string]: SourceColumns };
@@ -170,6 +171,8 @@ export interface SourceItem {
   readonly faults?: readonly Fault[];
   /** Of images that already lie in a file of the instrument's: where, so that they may be recorded by reference. */
   readonly references?: { readonly [port: string]: FrameReference };
+  /** Seconds within which rows are to come again, as the source has learnt: what takes longer is late. */
+  readonly due_s?: number;
 }
 
 /** Where the images of an item's rows lie: row i is frame `first + i × stride` of the dataset. */

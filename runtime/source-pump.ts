@@ -36,7 +36,7 @@ export interface PumpOptions {
   readonly decided: Promise<void>;
 }
 
-const ITEM_KEYS = new Set(["rows", "schema", "watermark", "faults", "references"]);
+const ITEM_KEYS = new Set(["rows", "schema", "watermark", "faults", "references", "due_s"]);
 const GOOD_ROWS = 1024;
 const GOOD_BYTES = 1 << 20;
 /** Fine rows wait this long at most for company. */

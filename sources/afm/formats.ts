@@ -1,7 +1,7 @@
 import { SourceError } from "../../runtime/index.ts";
 import type { AfmFile, Format, Zoned } from "./afm-file.ts";
 import { afmHdf5 } from "./afm-hdf5.ts";
-import { openToRead } from "./bytes.ts";
+import { openToRead } from "../bytes.ts";
 import { gwyddion } from "./gwyddion.ts";
 import { hsAfm } from "./hs-afm.ts";
 import { igorWave } from "./igor.ts";

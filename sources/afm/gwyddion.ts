@@ -19,7 +19,7 @@ import {
   IMAGE_PORTS, RETRACE, TRACE, UNKNOWN_SCAN,
   type AfmFile, type Format, type ImageChannel, type ImagePort, type ImageSet, type Zoned,
 } from "./afm-file.ts"; // prettier-ignore
-import { openBytes, type Bytes } from "./bytes.ts";
+import { openBytes, type Bytes } from "../bytes.ts";
 import { clockOf, whenOf } from "./wall-clock.ts";
 
 const MAGIC = "GWYP";

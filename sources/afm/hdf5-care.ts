@@ -9,7 +9,7 @@
  */
 import { SourceError } from "../../runtime/index.ts";
 import { readHdf5, type Hdf5 } from "../hdf5.ts";
-import { openBytes, type Bytes } from "./bytes.ts";
+import { openBytes, type Bytes } from "../bytes.ts";
 
 export async function readCarefully<T>(path: string, use: (file: Hdf5) => T): Promise<T> {
   try {

@@ -20,7 +20,7 @@
  */
 import { SourceError } from "../../runtime/index.ts";
 import { IMAGE_PORTS, TRACE, UNKNOWN_SCAN, type AfmFile, type Format, type ImageChannel, type ImagePort, type Zoned } from "./afm-file.ts"; // prettier-ignore
-import { openBytes, type Bytes } from "./bytes.ts";
+import { openBytes, type Bytes } from "../bytes.ts";
 import { whenOf } from "./wall-clock.ts";
 
 const KINDS = ["TP", "ER", "PH"] as const;

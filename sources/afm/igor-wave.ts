@@ -14,7 +14,7 @@
  * Layout: WaveMetrics, Technical Note 003.
  */
 import { SourceError } from "../../runtime/index.ts";
-import { openBytes, type Bytes } from "./bytes.ts";
+import { openBytes, type Bytes } from "../bytes.ts";
 
 export interface IgorWave {
   readonly path: string;

@@ -23,7 +23,7 @@ import {
   APPROACH, inForce, MODULATION, PAUSE, RETRACT, UNKNOWN_SEGMENT,
   type AfmFile, type Calibration, type Curve, type CurveSet, type Format, type Grid, type When, type Zoned,
 } from "./afm-file.ts"; // prettier-ignore
-import { openArchive, type Archive } from "./archive.ts";
+import { openArchive, type Archive } from "../archive.ts";
 import {
   parseProperties, pointed, section, shareable, type Properties, type Section, type Shared,
 } from "./jpk-properties.ts"; // prettier-ignore
@@ -56,7 +56,7 @@ export const jpkForce: Format = {
   looks: (head) => head[0] === 0x50 && head[1] === 0x4b, // any ZIP archive: whoever names one is told what it lacks
   claims: looksLikeJpk,
   async open(path, zoned) {
-    const archive = await openArchive(path);
+    const archive = await openArchive(path, "JPK file");
     try {
       return await readHeaders(archive, zoned);
     } catch (error) {

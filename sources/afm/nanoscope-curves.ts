@@ -31,7 +31,7 @@
  */
 import { SourceError } from "../../runtime/index.ts";
 import { APPROACH, RETRACT, type Calibration, type Curve, type CurveSet, type Grid, type When } from "./afm-file.ts"; // prettier-ignore
-import type { Bytes } from "./bytes.ts";
+import type { Bytes } from "../bytes.ts";
 import { forceScale } from "./force-scale.ts";
 import {
   numbersOf, scaleOf, secondsAt, sensitivityOf, sizeOf, siOf, type Header, type HeaderSection,

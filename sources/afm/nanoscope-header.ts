@@ -10,7 +10,7 @@
  * Keys are written in upper and lower case as versions went; here they are compared without it, and without `@2:`.
  */
 import { SourceError } from "../../runtime/index.ts";
-import type { Bytes } from "./bytes.ts";
+import type { Bytes } from "../bytes.ts";
 
 export interface Header {
   /** As a number: 0x09200000 and later store 4 bytes a sample. NaN where there is none. */

@@ -20,7 +20,7 @@ import {
   DOWN, IMAGE_PORTS, RETRACE, TRACE, UNKNOWN_SCAN, UP,
   type AfmFile, type CurveSet, type Format, type ImageChannel, type ImageFrame, type ImagePort, type ImageSet, type When, type Zoned,
 } from "./afm-file.ts"; // prettier-ignore
-import { openBytes, type Bytes } from "./bytes.ts";
+import { openBytes, type Bytes } from "../bytes.ts";
 import { openNanoscopeCurves } from "./nanoscope-curves.ts";
 import {
   looksLikeNanoscope, numbersOf, readHeader, scaleOf, secondsAt, sensitivityOf, sizeOf,

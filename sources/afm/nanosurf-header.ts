@@ -3,7 +3,7 @@
  * binary blocks follow at once. Text is UTF-8 in newer files, Latin-1 in older ones.
  */
 import { SourceError } from "../../runtime/index.ts";
-import type { Bytes } from "./bytes.ts";
+import type { Bytes } from "../bytes.ts";
 
 export interface Section {
   readonly values: ReadonlyMap<string, string>;

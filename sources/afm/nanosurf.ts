@@ -22,7 +22,7 @@ import {
   type AfmFile, type Calibration, type Curve, type CurveSet, type Format, type Grid, type ImageChannel, type ImagePort,
   type ImageSet, type When, type Zoned,
 } from "./afm-file.ts"; // prettier-ignore
-import { openBytes, type Bytes } from "./bytes.ts";
+import { openBytes, type Bytes } from "../bytes.ts";
 import { forceScale, type DeflectionUnit } from "./force-scale.ts";
 import { numberIn, quantityIn, readNidHeader, typedNumbers, type NidHeader, type Section } from "./nanosurf-header.ts"; // prettier-ignore
 import { clockOf, whenOf } from "./wall-clock.ts";

@@ -3,7 +3,7 @@
  * the vendor's own: `test_time_second`, `voltage_volt`, `current_ampere` (positive on charge), `cycle_count`.
  */
 import { code, scalar, type Fields } from "../../runtime/index.ts";
-import type { NumberArray } from "./mpr.ts";
+import type { NumberArray } from "./echem-file.ts";
 
 /** What current is made from. */
 export type CurrentBasis =

@@ -53,7 +53,7 @@ export function fileReader(path: string, signal: AbortSignal, openFile = open, w
         return await once(at, length);
       } catch (cause) {
         const { code = "" } = cause as NodeJS.ErrnoException;
-        if (!BUSY.has(code)) throw readingError(path, code, cause);
+        if (!BUSY.has(code)) throw readingError(code, cause);
         await wait(pause_ms, undefined, { signal });
         waited_ms += pause_ms;
       }
@@ -74,7 +74,7 @@ export function fileReader(path: string, signal: AbortSignal, openFile = open, w
   };
 }
 
-function readingError(path: string, code: string, cause: unknown): Error {
+function readingError(code: string, cause: unknown): Error {
   const why = {
     ENOENT: "there is no such file",
     ENOTDIR: "there is no such file",
@@ -82,5 +82,5 @@ function readingError(path: string, code: string, cause: unknown): Error {
     EACCES: "may not be read by this user",
     EPERM: "may not be read by this user",
   }[code];
-  return why ? new SourceError(`${path}: ${why}`, { cause }) : (cause as Error);
+  return why ? new SourceError(why, { cause }) : (cause as Error);
 }

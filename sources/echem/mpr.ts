@@ -13,10 +13,13 @@
  * Records hold their columns in table order, without padding. Integrity: (length - first record) / records must be
  * the sum of the columns' widths.
  */
-import { parseUnit, scalar, SourceError, type Field, type Fields } from "../../runtime/index.ts";
+import { scalar, SourceError, type Field, type Fields } from "../../runtime/index.ts";
 import {
   BYTES, END_OF_SEGMENT, FLAG_BYTE, FLAGS, isNameless, nameless, vendorColumn, type Storage, type VendorColumn,
 } from "./mpr-columns.ts"; // prettier-ignore
+import { looksLike } from "./looks-like.ts";
+import { ucumOf } from "./vendor-units.ts";
+import { TAKEN, type NumberArray } from "./echem-file.ts";
 
 /** Bytes `at … at + length` of a file; fewer where it ends before. */
 export type ReadAt = (at: number, length: number) => Promise<Uint8Array>;
@@ -335,8 +338,6 @@ export function decodeRecords(mpr: Mpr, bytes: Uint8Array): Record<string, Numbe
   return Object.fromEntries(columns.map((column) => [column.name, decodeColumn(view, column, step, rows)]));
 }
 
-export type NumberArray = Uint8Array | Uint16Array | Uint32Array | Float32Array | Float64Array;
-
 function decodeColumn(
   view: DataView,
   { type, offset, bits }: RecordColumn,
@@ -441,8 +442,6 @@ function readLoop(loop: Body): Uint32Array {
   return Uint32Array.from({ length: Math.max(0, count) }, (_, i) => loop.u32(4 + 4 * i)!);
 }
 
-const UCUM: Readonly<Record<string, string>> = { "°C": "Cel", Ω: "Ohm", ohm: "Ohm", "°": "deg" };
-
 /** Names that people gave to the analog inputs, as "Force/N": the values are already in that unit. */
 function readAnalogs(ext: Body | undefined): Map<number, VendorColumn> {
   const analogs = new Map<number, VendorColumn>();
@@ -454,35 +453,12 @@ function readAnalogs(ext: Body | undefined): Map<number, VendorColumn> {
     const said = ext.pascal(at);
     if (!said) continue;
     const [, title = said, written = ""] = /^(.*?)\s*\/\s*([^/]+(?:\/[^/]+)?)$/.exec(said) ?? [];
-    const unit = UCUM[written] ?? written.replace(/[µμ]/g, "u");
     const plain = title.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "_").replace(/^_+|_+$/g, ""); // prettier-ignore
     const name = /^[a-z]/.test(plain) && !TAKEN.has(plain) ? plain : `analog_in_${id - 15}`;
     const about = { type: "f32", vendor_name: `Analog IN ${id - 15}`, long_name: said } as const;
-    analogs.set(id, { name, type: "f32", field: scalar(isUnit(unit) ? unit : "", about) });
+    analogs.set(id, { name, type: "f32", field: scalar(ucumOf(written), about) });
   }
   return analogs;
-}
-
-// Names that mean something else in every stream of this kind.
-const TAKEN = new Set([
-  "time",
-  "seconds",
-  "length",
-  "at",
-  "columns",
-  "voltage_volt",
-  "current_ampere",
-  "cycle_count",
-  "step_count",
-]);
-
-function isUnit(text: string): boolean {
-  if (text === "") return false;
-  try {
-    return parseUnit(text) !== undefined;
-  } catch {
-    return false;
-  }
 }
 
 const cp1252 = new TextDecoder("windows-1252");
@@ -518,23 +494,4 @@ class Body {
       .replaceAll("\0", "")
       .trim();
   }
-}
-
-/** What a file that is not an `.mpr` seems to be, for the message. */
-export function looksLike(head: Uint8Array): string {
-  if (head.length === 0) return "it is empty (0 bytes)";
-  const start = latin(head.subarray(0, 24));
-  if (/^(EC|BT)-Lab ASCII FILE/.test(start))
-    return "it is EC-Lab's text export (.mpt); give the .mpr that it was made from";
-  if (MAGIC.startsWith(start.slice(0, 23)) && head.length < MAGIC_LENGTH)
-    return `it ends after ${head.length} bytes, within the first ${MAGIC_LENGTH}`;
-  if (start.startsWith("PK\x03\x04")) return "it is a zip archive (JPK and Neware .ndax files are)";
-  if (start.startsWith("\x89HDF\r\n")) return "it is an HDF5 file";
-  if (start.startsWith("NEWARE")) return "it is a Neware .nda file";
-  if (/^(II\*\0|MM\0\*|II\+\0)/.test(start)) return "it is a TIFF image";
-  if (/^EXPLAIN\s/.test(start)) return "it is a Gamry .DTA file";
-  if (head.every((byte) => byte === 0))
-    return "its first bytes are all zero, as after a copy that did not finish";
-  if (/^[\t\n\r -~\u00a0-\u00ff]*$/.test(start)) return `it is text and begins with "${start.trim()}"`;
-  return `it begins with the bytes ${[...head.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ")}`;
 }

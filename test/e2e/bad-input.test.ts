@@ -58,7 +58,7 @@ const kinds: Record<string, Kind> = {
     nxs: { bytes: new Uint8Array(0), said: /empty \(0 bytes\)/ },
   },
   "that have another's name": {
-    mpr: { bytes: mapBytes(), said: /bad\.mpr: is not a BioLogic \.mpr file: it is a zip archive/, found: /^bad\.mpr: JPK force map/ },
+    mpr: { bytes: mapBytes(), said: /bad\.mpr: is no cycler's file that is known: it is a zip archive/, found: /^bad\.mpr: JPK force map/ },
     jpk: { bytes: scan, said: /bad\.jpk-force-map: is HDF5, but neither of JPK .*nor of afmformats .*; it has the groups scan1/, found: /^bad\.jpk-force-map: NXtomo/ },
     nxs: { bytes: cyclerBytes(), said: /bad\.nxs: is not HDF5: it begins with 42 49 4f 2d .*wanted 89 48 44 46/, found: /^bad\.nxs: mpr/ },
   },

@@ -17,6 +17,8 @@ const context = (rest: Partial<SourceContext> = {}): SourceContext => ({
   signal: new AbortController().signal, now: () => 0n, timezone: "Europe/Berlin", timezoneAssumed: false, directory, ...rest,
 }); // prettier-ignore
 
+const whole = (path: string) => ({ path, follow: false, poll_every: 1, ends_after: 0, columns: {} });
+
 interface Taken {
   schema: Schema;
   pieces: Columns[];
@@ -26,7 +28,7 @@ interface Taken {
 
 async function take(path: string, rest: Partial<SourceContext> = {}): Promise<Taken> {
   const items: SourceItem[] = [];
-  for await (const item of echemFile.open({ path }, context(rest)) as AsyncIterable<SourceItem>)
+  for await (const item of echemFile.open(whole(path), context(rest)) as AsyncIterable<SourceItem>)
     items.push(item);
   const pieces = items.flatMap(({ rows }) => (rows ? [rows["echem"] as Columns] : []));
   return {
@@ -171,7 +173,7 @@ describe("rows out of order", () => {
     const start = utc("2025-05-28T12:23:16.145Z");
     expect(pieces.map(({ watermark }) => Number(watermark! - start) / 1e9)).toEqual([2, 3]);
     expect(faults).toMatchObject([
-      { count: 2, what: expect.stringMatching(/test time runs backwards near record 3: 2 rows/) },
+      { count: 2, what: expect.stringMatching(/time runs backwards 3 rows after record 0: 2 rows/) },
     ]);
   });
 
@@ -180,7 +182,7 @@ describe("rows out of order", () => {
     expect(pieces).toHaveLength(1);
     expect(pieces[0]!["voltage_volt"]).toEqual(Float64Array.of(1, 3));
     expect(faults).toMatchObject([
-      { count: 2, what: expect.stringMatching(/2 of the records 0 to 3 have no usable test time/) },
+      { count: 2, what: expect.stringMatching(/2 of the 4 rows from record 0 on have no usable test time/) },
     ]);
   });
 });
@@ -203,13 +205,13 @@ describe("bad input", () => {
   });
 
   test.each([
-    ["empty", new Uint8Array(0), /cell \d+\.mpr: is not a BioLogic \.mpr file: it is empty/],
+    ["empty", new Uint8Array(0), /cell \d+\.mpr: is no cycler's file that is known: it is empty/],
     [
       "something else",
       ascii("Test Time / s,Voltage / V\n0,1\n"),
       /it is text and begins with "Test Time \/ s,Voltage/,
     ],
-    ["without its time", mprBytes({ layout: "old2", columns: [[6, "f32", [1]]] }), /has no column time\/s/], // prettier-ignore
+    ["without its time", mprBytes({ layout: "old2", columns: [[6, "f32", [1]]] }), /has no column with the test's time/], // prettier-ignore
   ])("a file that is %s is refused", async (_, bytes, message) => {
     await expect(take(await fileOf(bytes))).rejects.toThrow(message);
   });
@@ -224,12 +226,12 @@ describe("bad input", () => {
     const time = Array.from({ length: n }, (_, i) => i);
     const path = await makeFile({ columns: [[4, "f64", time]] }); // prettier-ignore
     const items: SourceItem[] = [];
-    for await (const item of echemFile.open({ path }, context()) as AsyncIterable<SourceItem>) {
+    for await (const item of echemFile.open(whole(path), context()) as AsyncIterable<SourceItem>) {
       items.push(item);
       if (item.rows) await writeFile(pathOf(directory, path), mprBytes({ layout: "new11", columns: [[4, "f64", time], [6, "f32", time]] })); // prettier-ignore
     }
     expect(items.at(-1)!.faults![0]!.what).toMatch(
-      /record 8192: another program wrote the file anew while it was read/,
+      /another program wrote the file anew while it was read; open it again for the rest/,
     );
     expect(items.filter(({ rows }) => rows)).toHaveLength(1);
   });
@@ -254,7 +256,7 @@ describe("bad input", () => {
     const stop = new AbortController();
     let rows = 0;
     for await (const item of echemFile.open(
-      { path },
+      whole(path),
       context({ signal: stop.signal }),
     ) as AsyncIterable<SourceItem>) {
       rows += (item.rows?.["echem"] as Columns | undefined)?.time.length ?? 0;

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseUnit } from "../../../runtime/index.ts";
 import { bdfColumns, bdfOf, meanCurrent } from "../../../sources/echem/bdf.ts";
-import { decodeRecords, fieldsOf, looksLike, readMpr, type Mpr } from "../../../sources/echem/mpr.ts";
+import { decodeRecords, fieldsOf, readMpr, type Mpr } from "../../../sources/echem/mpr.ts";
+import { looksLike } from "../../../sources/echem/looks-like.ts";
 import { vendorColumn } from "../../../sources/echem/mpr-columns.ts";
 import { timesOf } from "../../../sources/echem/test-time.ts";
 import { ascii, f32, join, mprBytes, pascal, type MprParts } from "./mpr-bytes.ts";
@@ -198,7 +199,7 @@ test.each([
   [
     "a text export",
     ascii("EC-Lab ASCII FILE\r\nNb header lines : 3\r\n"),
-    /text export \(\.mpt\); give the \.mpr/,
+    /it is text and begins with "EC-Lab ASCII FILE/,
   ],
   ["a zip", ascii("PK\x03\x04aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), /zip archive/],
   ["zeros", new Uint8Array(200), /all zero, as after a copy that did not finish/],

@@ -5,7 +5,7 @@ import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { zipSync } from "fflate";
 import { afterAll, describe, expect, test } from "vitest";
-import { openArchive } from "../../../sources/afm/archive.ts";
+import { openArchive } from "../../sources/archive.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "operando zip ä-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -62,7 +62,7 @@ test("gives back every entry, by its name, in any order", async () => {
       async (entries, level) => {
         const names = Object.keys(entries);
         if (names.length === 0) return;
-        const archive = await openArchive(place(zipSync({ ...entries, "folder/": new Uint8Array(0) }, { level: level as 0 | 6 })));
+        const archive = await openArchive(place(zipSync({ ...entries, "folder/": new Uint8Array(0) }, { level: level as 0 | 6 })), "JPK file");
         expect([...archive.names].sort()).toEqual(names.sort());
         for (const name of names.toReversed()) {
           expect(archive.has(name)).toBe(true);
@@ -80,7 +80,7 @@ test("gives back every entry, by its name, in any order", async () => {
 }); // prettier-ignore
 
 test("reads archives of 64 bit", async () => {
-  const archive = await openArchive(place(wide({ "a/1": text("one"), "a/10": text("ten"), "b": text("") })));
+  const archive = await openArchive(place(wide({ "a/1": text("one"), "a/10": text("ten"), "b": text("") })), "JPK file");
   expect([...archive.names]).toEqual(["a/1", "a/10", "b"]);
   expect(String(await archive.read("a/10"))).toBe("ten");
   expect(String(await archive.read("a/1"))).toBe("one");
@@ -92,7 +92,7 @@ test("a comment behind the directory may be any bytes", async () => {
   const bytes = Buffer.from(zipSync({ a: text("one") }));
   const comment = Buffer.alloc(3000, 7);
   bytes.writeUInt16LE(comment.length, bytes.length - 2);
-  const archive = await openArchive(place(Buffer.concat([bytes, comment])));
+  const archive = await openArchive(place(Buffer.concat([bytes, comment])), "JPK file");
   expect(String(await archive.read("a"))).toBe("one");
   await archive.close();
 });
@@ -114,13 +114,16 @@ describe("bad input", () => {
     ["a password", (b) => b.writeUInt16LE(1, b.readUInt32LE(end + 16) + 8), /entry one is encrypted; save it without a password/],
     ["a 64 bit end that is not there", (b) => b.writeUInt32LE(0xffffffff, end + 12), /damaged/],
   ])("%s", async (_, change, says) => {
-    await expect(openArchive(changed(change))).rejects.toThrow(says);
+    await expect(openArchive(changed(change), "JPK file")).rejects.toThrow(says);
   }); // prettier-ignore
 
   test("an entry of absurd size is refused before anything is read, the others are there", async () => {
     const entry = whole.readUInt32LE(end + 16);
-    const archive = await openArchive(changed((b) => b.writeUInt32LE(0x7fffffff, entry + 24)));
-    await expect(archive.read("one")).rejects.toThrow(/entry one at byte 0 says that it holds 2147483647 bytes, which no force curve has/); // prettier-ignore
+    const archive = await openArchive(
+      changed((b) => b.writeUInt32LE(0x7fffffff, entry + 24)),
+      "JPK file",
+    );
+    await expect(archive.read("one")).rejects.toThrow(/entry one at byte 0 says that it holds 2147483647 bytes, which is more than any has/); // prettier-ignore
     expect((await archive.read("two")).length).toBe(200);
     await archive.close();
   });
@@ -129,7 +132,7 @@ describe("bad input", () => {
     const bytes = Buffer.from(zipSync({ zeros: new Uint8Array(5_000_000) }, { level: 6 }));
     const entry = bytes.readUInt32LE(bytes.length - 6);
     bytes.writeUInt32LE(100, entry + 24);
-    const archive = await openArchive(place(bytes));
+    const archive = await openArchive(place(bytes), "JPK file");
     await expect(archive.read("zeros")).rejects.toThrow(/entry zeros at byte 0 cannot be unpacked/);
     await archive.close();
   });

@@ -8,7 +8,7 @@
  */
 import type { FileHandle } from "node:fs/promises";
 import { crc32, inflateRawSync } from "node:zlib";
-import { SourceError } from "../../runtime/index.ts";
+import { SourceError } from "../runtime/index.ts";
 import { openToRead } from "./bytes.ts";
 
 export interface Archive {
@@ -29,16 +29,17 @@ const WIDE_LOCATOR = 0x07064b50, WIDE_END = 0x06064b50, WIDE_FIELD = 1; // prett
 const LOCAL_HEADER_BYTES = 30, ENTRY_BYTES = 46, END_BYTES = 22, WIDE_LOCATOR_BYTES = 20, WIDE_END_BYTES = 56; // prettier-ignore
 const MAX_COMMENT_BYTES = 0xffff;
 const SLASH = 0x2f;
-/** An entry of a force file is a header or one channel of one segment: more is damage, not data. */
-const MAX_ENTRY_BYTES = 1 << 26;
+/** No instrument writes a larger entry: more is damage, not data. */
+const MAX_ENTRY_BYTES = 1 << 29;
 const MAX_DIRECTORY_BYTES = 1 << 28;
 
-export async function openArchive(path: string): Promise<Archive> {
+/** `kind` is what such a file is called, for messages: "JPK file". */
+export async function openArchive(path: string, kind: string): Promise<Archive> {
   const file = await openToRead(path);
   try {
     const { size } = await file.stat();
     const blocks = new Blocks(file, size);
-    const directory = await readDirectory(path, blocks, size);
+    const directory = await readDirectory(path, kind, blocks, size);
     return {
       path,
       names: { [Symbol.iterator]: () => directory.names() },
@@ -67,12 +68,12 @@ interface Place {
   readonly crc: number;
 }
 
-async function readDirectory(path: string, blocks: Blocks, size: number): Promise<Directory> {
+async function readDirectory(path: string, kind: string, blocks: Blocks, size: number): Promise<Directory> {
   if (size === 0) throw new SourceError(`${path}: is empty (0 bytes); copy it again`);
   const head = await blocks.read(0, Math.min(4, size));
   if (head.toString("latin1", 0, 2) !== "PK") {
     throw new SourceError(
-      `${path}: is no JPK file, which is a ZIP archive and begins with "PK"; at byte 0 it has ${head.toString("hex").replaceAll(/(..)(?=.)/g, "$1 ")}`,
+      `${path}: is no ${kind}, which is a ZIP archive and begins with "PK"; at byte 0 it has ${head.toString("hex").replaceAll(/(..)(?=.)/g, "$1 ")}`,
     );
   }
   const damaged = (why: string): SourceError =>
@@ -213,7 +214,7 @@ async function readEntry(path: string, blocks: Blocks, name: string, place: Plac
   const wrong = (what: string, cause?: unknown): SourceError =>
     new SourceError(`${path}: entry ${name} at byte ${place.at} ${what}`, { cause });
   if (Math.max(place.size, place.packed) > MAX_ENTRY_BYTES)
-    throw wrong(`says that it holds ${Math.max(place.size, place.packed)} bytes, which no force curve has`);
+    throw wrong(`says that it holds ${Math.max(place.size, place.packed)} bytes, which is more than any has`);
   // One read takes the local header with the data behind it; only an unusually long header needs a second.
   let bytes = await blocks.read(place.at, LOCAL_HEADER_BYTES + name.length * 3 + 256 + place.packed);
   if (bytes.length < LOCAL_HEADER_BYTES || bytes.readUInt32LE(0) !== LOCAL_HEADER)

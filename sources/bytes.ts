@@ -1,6 +1,6 @@
 /** A binary file read piece by piece: each piece is all there, or an error says what is missing and where. */
 import { open, type FileHandle } from "node:fs/promises";
-import { SourceError } from "../../runtime/index.ts";
+import { SourceError } from "../runtime/index.ts";
 
 export interface Bytes {
   readonly path: string;
