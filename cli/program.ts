@@ -10,6 +10,7 @@ import { addReplay } from "./replay.ts";
 import { addRun } from "./run.ts";
 import { CommandError, DONE, FAILED, MISTAKE, type ExitCode } from "./command-error.ts";
 import { addExport } from "./export.ts";
+import { addFollowLog } from "./follow-log.ts";
 import { addInspect } from "./inspect.ts";
 import { addList } from "./list.ts";
 import { tell } from "./print.ts";
@@ -24,7 +25,18 @@ function makeProgram(): Command {
     .version(operandoVersion(), "-V, --version", "prints the version")
     .showHelpAfterError("(operando --help, or operando COMMAND --help, says what there is)")
     .exitOverride();
-  for (const add of [addDemo, addRun, addReplay, addAct, addInspect, addExport, addCheck, addList, addBench])
+  for (const add of [
+    addDemo,
+    addRun,
+    addReplay,
+    addAct,
+    addInspect,
+    addExport,
+    addCheck,
+    addList,
+    addBench,
+    addFollowLog,
+  ])
     add(program);
   // Sub-commands were made with settings of their own; they end like the whole.
   for (const command of program.commands) command.copyInheritedSettings(program);

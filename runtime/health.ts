@@ -17,6 +17,7 @@ export class HealthMeter {
     streams: Iterable<Stream>,
     nodes: readonly OperatorNode[],
     late: (stream: string) => number,
+    due_s: (stream: string) => number | undefined,
   ): RunHealth[] {
     const now = performance.now();
     // `health` goes by the clock, all others by event time.
@@ -39,6 +40,7 @@ export class HealthMeter {
         watermark === BEGIN_OF_TIME || watermark >= newest || watermark === END_OF_TIME
           ? 0
           : Number(newest - watermark) / 1e9;
+      const due = stream.state === "ended" ? undefined : due_s(stream.name);
       return {
         stream: stream.name,
         rate_per_s: counted.rate,
@@ -46,6 +48,7 @@ export class HealthMeter {
         gaps: stream.gaps,
         spills: [...stream.readers].reduce((n, reader) => n + reader.spills, 0),
         late: late(stream.name),
+        ...(due !== undefined && { due_s: due }),
         state: parked.has(stream.name.split(".")[0]!) ? "parked" : stream.state,
       };
     });

@@ -502,6 +502,10 @@ export class Run implements RunView {
       [...this.#streams.values()].filter(({ name }) => name !== "actions"),
       this.#nodes,
       (name) => this.#streams.get(`${name}.late`)?.totalRows ?? 0,
+      (name) => {
+        const pump = this.#pumps.find((one) => name.startsWith(`${one.name}.`));
+        return pump && "due_s" in pump ? pump.due_s : undefined;
+      },
     );
   }
 
@@ -514,10 +518,10 @@ export class Run implements RunView {
     const written = new Map(positions.map((position) => [position.stream, position]));
     const edges = this.nodes().flatMap((node) => node.edges);
     const time = BigInt(Date.now()) * 1_000_000n;
-    const rows = this.health().map(({ stream: name, rate_per_s, lag_s, spills, late }) => {
+    const rows = this.health().map(({ stream: name, rate_per_s, lag_s, spills, late, due_s = NaN }) => {
       const readers = edges.filter((edge) => edge.stream === name);
       return {
-        time, stream: name, rate: rate_per_s, lag: lag_s, spills, late,
+        time, stream: name, rate: rate_per_s, lag: lag_s, spills, late, due: due_s,
         depth: readers.reduce((n, edge) => Math.max(n, edge.depthBytes), 0),
         high_water: readers.reduce((n, edge) => Math.max(n, edge.highWaterBytes), 0),
         acknowledged: written.get(name)?.row ?? NaN,
@@ -575,6 +579,7 @@ const HEALTH: Schema = {
     lag: scalar("s", { doc: "event time by which it is behind the furthest" }),
     spills: scalar("1", { doc: "times that a reader had to fall back on the journal" }),
     late: scalar("1", { doc: "rows that came after their time had been given up" }),
+    due: scalar("s", { doc: "until its next rows are due, as the source has learnt; negative when overdue" }),
     depth: scalar("By", { doc: "bytes that wait at its fullest edge" }),
     high_water: scalar("By", { doc: "most bytes that ever waited at one of its edges" }),
     acknowledged: scalar("1", { doc: "rows written" }),

@@ -66,6 +66,8 @@ export class SourcePump {
   #timer: NodeJS.Timeout | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #lastHeard = performance.now();
+  /** By the clock, ms: when the source said that its next rows are due. */
+  #due: number | undefined;
   #lastEvent = BEGIN_OF_TIME;
   #rowsPaced = 0;
   #shift = 0n;
@@ -97,6 +99,10 @@ export class SourcePump {
     let least = END_OF_TIME;
     for (const { promised } of this.#ports.values()) if (promised < least) least = promised;
     return least;
+  }
+  /** Seconds until the next rows are due; undefined where the source does not know. */
+  get due_s(): number | undefined {
+    return this.#due === undefined ? undefined : (this.#due - performance.now()) / 1000;
   }
   get streams(): Iterable<Stream> {
     return Object.values(this.#options.streams);
@@ -259,6 +265,7 @@ export class SourcePump {
       return;
     }
     this.#lastHeard = performance.now();
+    if (item.due_s !== undefined) this.#due = this.#lastHeard + item.due_s * 1000;
     for (const port of Object.keys({ ...item.schema, ...item.rows })) {
       if (!this.#ports.has(port)) throw new TypeError(`${this.name}: its definition has no port ${port}`);
     }

@@ -6,6 +6,9 @@ export { afmFile } from "./afm/file.ts";
 // echem
 export { echemFile } from "./echem/file.ts";
 
+// files that grow
+export { Changes } from "./changes.ts";
+
 // recorded runs
 export { replay } from "./replay.ts";
 

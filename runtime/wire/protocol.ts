@@ -225,6 +225,8 @@ export interface StreamHealth {
   readonly spills: number;
   /** Rows that came after their time had been given up. */
   readonly late: number;
+  /** Seconds from now until its next rows are due, as the source has learnt; negative when they are overdue. */
+  readonly due_s?: number;
   readonly state: WireState | "parked";
 }
 
