@@ -1,5 +1,6 @@
 // The benchmarks by name: what `operando bench` runs.
 import { benchAfm } from "./afm.ts";
+import { benchEchem } from "./echem.ts";
 import type { Measured } from "./measure.ts";
 import { benchPaint } from "./paint.ts";
 import { benchRecorder } from "./recorder.ts";
@@ -10,6 +11,10 @@ export const benchmarks: Readonly<Record<string, { readonly about: string; run()
   afm: {
     about: "force curves fitted, images registered, a whole map read",
     run: async () => benchAfm(),
+  },
+  echem: {
+    about: "rows per second out of cyclers' files, and ms from a growing file to its rows",
+    run: async () => benchEchem(),
   },
   runtime: {
     about:

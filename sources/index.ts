@@ -5,6 +5,7 @@ export { afmFile } from "./afm/file.ts";
 
 // echem
 export { echemFile } from "./echem/file.ts";
+export { echemPush } from "./echem/push.ts";
 
 // files that grow
 export { Changes } from "./changes.ts";

@@ -60,14 +60,16 @@ export class GivenOut {
 const numbers = new Float64Array(2);
 const words = new Uint32Array(numbers.buffer);
 
-/** FNV-1a over the bits of two numbers. */
+/** Of the bits of two numbers: each word mixed in and spread (the finaliser of MurmurHash3). */
 function hash(a: number, b: number): number {
   numbers[0] = a;
   numbers[1] = b;
-  let h = 0x811c9dc5;
+  let h = 0;
   for (let i = 0; i < 4; i++) {
-    h = Math.imul(h ^ (words[i]! & 0xffff), 0x01000193);
-    h = Math.imul(h ^ (words[i]! >>> 16), 0x01000193);
+    h = Math.imul(h ^ words[i]!, 0x85ebca6b);
+    h ^= h >>> 13;
+    h = Math.imul(h, 0xc2b2ae35);
+    h ^= h >>> 16;
   }
   return h >>> 0;
 }

@@ -71,7 +71,8 @@ class MprReader implements EchemReader {
   }
 
   async lastTestTime_s(): Promise<number> {
-    const { records, firstRecord, recordLength } = this.#mpr;
+    const { firstRecord, recordLength } = this.#mpr;
+    const records = Math.max(this.#mpr.records, (await this.#glance()).count);
     if (records === 0) return NaN;
     const bytes = await this.#file.read(firstRecord + (records - 1) * recordLength, recordLength);
     return (decodeRecords(this.#mpr, bytes)["test_time_second"] as Float64Array | undefined)?.at(-1) ?? NaN;

@@ -139,13 +139,14 @@ export class RowStream {
   *#place(chunk: Chunk, skip: number, faults: Fault[]): Generator<SourceItem> {
     const test_s = chunk.columns["test_time_second"] as Float64Array;
     const time = chunk.time ?? timesOf(this.#clock!.start, test_s);
-    const usable = (i: number): boolean => chunk.time !== undefined || isTime(test_s[i]!);
-    const rows: number[] = [];
-    for (let i = skip; i < chunk.rows; i++) if (usable(i)) rows.push(i);
-    const unplaced = chunk.rows - skip - rows.length;
+    let unplaced = 0;
+    if (!chunk.time) for (let i = skip; i < chunk.rows; i++) if (!isTime(test_s[i]!)) unplaced++;
     // Mostly all of them, and then nothing is copied.
     const all = { ...chunk.columns, time } as Columns;
-    const columns = unplaced > 0 ? picked(all, rows) : skip > 0 ? part(all, skip, chunk.rows) : all;
+    const columns =
+      unplaced > 0 ? picked(all, range(skip, chunk.rows).filter((i) => isTime(test_s[i]!)))
+      : skip > 0 ? part(all, skip, chunk.rows)
+      : all; // prettier-ignore
     const times = columns.time;
 
     const pieces: { from: number; to: number; promise: bigint }[] = [];
@@ -204,6 +205,8 @@ function isAnotherRun(before: Start | undefined, now: Start | undefined): boolea
     "face" in start ? start.face : (start as { instant: bigint }).instant;
   return ns(before!) !== ns(now!);
 }
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
 const isNumbers = (values: Values): values is Float64Array => ArrayBuffer.isView(values);
 

@@ -83,6 +83,18 @@ describe("a file that grows", () => {
     expect(followed.schemas).toHaveLength(1);
   });
 
+  test("that has no row yet when it is first seen", async () => {
+    const name = fileName();
+    await write(name, cell(0));
+    const followed = new Followed(name);
+    const rows = followed.rows(2);
+    await write(name, cell(3));
+    await rows;
+    await write(name, cell(3, { start: START }));
+    await followed.toEnd();
+    expect(followed.times).toEqual(seconds(3));
+  });
+
   test("tells the start that the file says in the end, and how far off its rows were placed", async () => {
     const name = fileName();
     await write(name, cell(5));
