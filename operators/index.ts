@@ -1,6 +1,7 @@
 // The door of operators/: one line an operator, grouped by technique.
 
 // correlate
+export { axis as correlateAxis } from "./correlate/axis.ts";
 export { join } from "./correlate/join.ts";
 
 // drift
