@@ -7,6 +7,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { makeComparison } from "../operators/drift/compare.ts";
+import { level, levelledRoom } from "../operators/drift/level.ts";
 import { driftImages, modulus, withinFrame } from "../operators/index.ts";
 import { code, image, scalar, threadUrl, type AnyOperator, type Fields } from "../runtime/index.ts";
 import { readConfig } from "../runtime/config.ts";
@@ -182,7 +184,8 @@ const imageFields = (size: number): Fields => ({
   duration: scalar("s"),
 });
 
-function registration(size: number, aim: number): Measured {
+/** A frame compared with one that is ready; and a frame through the operator: two comparisons, the reference renewed, the frame resampled. */
+function registration(size: number, pairAim: number): Measured[] {
   const see = surface(size, size);
   const uniform = random(9);
   const frames = Array.from({ length: 12 }, () => {
@@ -199,8 +202,25 @@ function registration(size: number, aim: number): Measured {
     k++;
     return performance.now() - before;
   };
+  const { picture, giveBack, compare } = makeComparison(size, size, { lineOffsets: true, turning: false, minOverlap: 0.25 });
+  const room = levelledRoom(size, size);
+  const reference = picture(level(frames[0]!, size, size, "means"));
+  const pair = (): number => {
+    const before = performance.now();
+    const frame = picture(level(frames[(k++ % 11) + 1]!, size, size, "means", room));
+    const found = compare(reference, frame, { row: 0, col: 0, angle: 0 });
+    giveBack(frame);
+    if (typeof found === "string") throw new Error(`a pair of the bench was not placed: ${found}`);
+    return performance.now() - before;
+  };
+  for (let n = 0; n < 12; n++) pair();
+  const pairs = Array.from({ length: 24 }, pair);
+  k = 0;
   for (let n = 0; n < 12; n++) one();
-  return measured(`frame of ${size} × ${size} registered, aligned and given out`, "ms", Array.from({ length: 24 }, one), { aim });
+  return [
+    measured(`frame of ${size} × ${size} levelled and compared with another`, "ms", pairs, { aim: pairAim }),
+    measured(`frame of ${size} × ${size} through drift/images: compared twice, aligned, given out`, "ms", Array.from({ length: 24 }, one)),
+  ];
 } // prettier-ignore
 
 function scanned(size: number): Measured {
@@ -271,8 +291,8 @@ function wholeMap(): Measured[] {
 export const benchAfm = (): Measured[] => [
   fitRate(128, 25_000),
   fitRate(256, 12_000),
-  registration(256, 10),
-  registration(512, 40),
+  ...registration(256, 10),
+  ...registration(512, 40),
   scanned(256),
   ...wholeMap(),
 ];

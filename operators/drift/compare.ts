@@ -1,16 +1,24 @@
-import { coarseShift } from "./cross-correlation.ts";
+import { makeCoarseShift } from "./cross-correlation.ts";
 import { filled } from "./fill.ts";
 import type { Levelled } from "./level.ts";
-import { halve, octaveRoom, octavesOf, slopesOf } from "./octaves.ts";
+import { halve, octaveRoom, octavesOf, slopesOf, slopesRoom } from "./octaves.ts";
 import { makeRefiner, type Frame, type Reference, type RefineOptions, type Registration } from "./refine.ts";
 import { middleOf, splineOf, turned, type Move } from "./spline.ts";
 
-/** A frame made ready to be compared: as a reference, or with one. */
+/** A frame made ready to be compared: as a reference, or with one. Its arrays are lent until it is given back. */
 export interface Picture {
   readonly levelled: Levelled;
   asReference(): Reference;
   asFrame(): Frame;
   half(angle: number): Float64Array;
+}
+
+/** What a picture is made in. */
+interface Arrays {
+  half?: Float64Array;
+  spline?: Float64Array;
+  halfSpline?: Float64Array;
+  slopes?: ReturnType<typeof slopesRoom>;
 }
 
 export interface Comparison extends Registration {
@@ -23,8 +31,18 @@ export function makeComparison(rows: number, cols: number, { minOverlap, ...how 
   const refine = makeRefiner(rows, cols, how);
   const room = octaveRoom(rows, cols);
   const [halfRows, halfCols] = [(rows + 1) >> 1, (cols + 1) >> 1];
-  const lines = new Float64Array(rows * halfCols);
+  const lines = new Float64Array(16 * halfCols);
   const straight = new Float64Array(rows * cols);
+  const coarseShift = makeCoarseShift(halfRows, halfCols, minOverlap);
+  const free: Arrays[] = [];
+  const lent = new WeakMap<Picture, () => Arrays>();
+
+  /** Whoever gives a picture back does not use it any more, nor what it gave out. */
+  function giveBack(picture: Picture): void {
+    const own = lent.get(picture);
+    if (own && free.length < MOST_FREE) free.push(own());
+    lent.delete(picture);
+  }
 
   function picture(levelled: Levelled): Picture {
     const { known, share } = levelled;
@@ -33,38 +51,46 @@ export function makeComparison(rows: number, cols: number, { minOverlap, ...how 
       let made: T | undefined;
       return () => (made ??= make());
     };
-    const halved = (of: Float64Array): Float64Array => {
-      const half = new Float64Array(halfRows * halfCols);
-      halve(of, rows, cols, lines, half);
-      return half;
+    const own = once((): Arrays => free.pop() ?? {});
+    const halved = (of: Float64Array, into: Float64Array): Float64Array => {
+      halve(of, rows, cols, lines, into);
+      return into;
     };
     const asFrame = once<Frame>(() => ({
-      spline: splineOf(values, rows, cols),
-      halfSpline: splineOf(half(), halfRows, halfCols),
+      spline: splineOf(values, rows, cols, (own().spline ??= new Float64Array(rows * cols))),
+      halfSpline: splineOf(half(), halfRows, halfCols, (own().halfSpline ??= new Float64Array(halfRows * halfCols))),
       known: share < 1 ? wellInside(known, rows, cols) : undefined,
     }));
-    const half = once(() => halved(values));
-    return {
+    const half = once(() => halved(values, (own().half ??= new Float64Array(halfRows * halfCols))));
+    const made: Picture = {
       levelled,
       asFrame,
-      asReference: once(() => ({
-        values,
-        half: half(),
-        known: share < 1 ? known : undefined,
-        slopes: octavesOf(values, half(), rows, cols, room).map(slopesOf),
-      })),
+      asReference: once(() => {
+        const into = (own().slopes ??= slopesRoom(rows, cols));
+        const slopes = octavesOf(values, half(), rows, cols, room).map((octave, j) => slopesOf(octave, into[j]!));
+        return { values, half: half(), known: share < 1 ? known : undefined, slopes };
+      }),
       half(angle) {
         if (angle === 0) return half();
         turned(asFrame().spline, rows, cols, middleOf(rows, cols), { row: 0, col: 0, angle }, { top: 0, left: 0, height: rows, width: cols }, straight);
-        return halved(straight.map((z) => (Number.isNaN(z) ? 0 : z)));
+        for (let i = 0; i < straight.length; i++) if (Number.isNaN(straight[i]!)) straight[i] = 0;
+        return halved(straight, new Float64Array(halfRows * halfCols));
       },
     };
+    lent.set(made, own);
+    return made;
+  } // prettier-ignore
+
+  /** As `compare`, from a start that is right to a few hundredths of a pixel, where nothing else is looked for; undefined where it does not hold. */
+  function compareNear(reference: Picture, frame: Picture, start: Move): Registration | undefined {
+    const found = refine(reference.asReference(), frame.asFrame(), start, true);
+    return found && found.overlap >= minOverlap ? found : undefined;
   } // prettier-ignore
 
   /** The move of a frame against a reference, near a guess; or why there is none. */
   function compare(reference: Picture, frame: Picture, guess: Move): Comparison | string {
     const start = { row: guess.row / 2, col: guess.col / 2 };
-    const coarse = coarseShift(reference.half(0), frame.half(guess.angle), halfRows, halfCols, start, minOverlap);
+    const coarse = coarseShift(reference.half(0), frame.half(guess.angle), start);
     if (!coarse) return `no shift that leaves ${minOverlap} of the frame in common makes it agree`;
     const at = { row: 2 * coarse.row, col: 2 * coarse.col, angle: guess.angle };
     const found = refine(reference.asReference(), frame.asFrame(), at);
@@ -73,9 +99,11 @@ export function makeComparison(rows: number, cols: number, { minOverlap, ...how 
     return { ...found, distinct: coarse.distinct };
   } // prettier-ignore
 
-  return { picture, compare };
+  return { picture, giveBack, compare, compareNear };
 } // prettier-ignore
 
+/** Arrays of so many pictures are kept for the next ones. */
+const MOST_FREE = 4;
 /** How far a filled pixel is felt by the spline. */
 const REACH = 1;
 

@@ -24,22 +24,23 @@ export interface CoarseShift extends Shift {
  *
  * Reference: Guizar-Sicairos, Thurman & Fienup, Opt. Lett. 33, 156 (2008), for the correlation by FFT.
  */
-export function coarseShift(
-  reference: Float64Array, frame: Float64Array, rows: number, cols: number, start: Shift, minOverlap: number,
-): CoarseShift | undefined {
-  let [row, col] = [Math.round(start.row), Math.round(start.col)];
-  for (let pass = 0; pass < 12; pass++) {
-    const height = rows - Math.abs(row);
-    const width = cols - Math.abs(col);
-    if (height < 4 || width < 4 || height * width < minOverlap * rows * cols) return undefined;
-    const peak = correlationPeak(reference, frame, cols, { row, col }, height, width);
-    if (Math.abs(peak.row) < Math.max(1, NEAR * rows) && Math.abs(peak.col) < Math.max(1, NEAR * cols)) {
-      return { row: row + peak.row, col: col + peak.col, distinct: peak.distinct };
+export function makeCoarseShift(rows: number, cols: number, minOverlap: number) {
+  const room = Array.from({ length: 4 }, () => new Float64Array(powerOfTwo(rows) * powerOfTwo(cols)));
+  return function coarseShift(reference: Float64Array, frame: Float64Array, start: Shift): CoarseShift | undefined {
+    let [row, col] = [Math.round(start.row), Math.round(start.col)];
+    for (let pass = 0; pass < 12; pass++) {
+      const height = rows - Math.abs(row);
+      const width = cols - Math.abs(col);
+      if (height < 4 || width < 4 || height * width < minOverlap * rows * cols) return undefined;
+      const peak = correlationPeak(reference, frame, cols, { row, col }, height, width, room);
+      if (Math.abs(peak.row) < Math.max(1, NEAR * rows) && Math.abs(peak.col) < Math.max(1, NEAR * cols)) {
+        return { row: row + peak.row, col: col + peak.col, distinct: peak.distinct };
+      }
+      row += Math.round(peak.row);
+      col += Math.round(peak.col);
     }
-    row += Math.round(peak.row);
-    col += Math.round(peak.col);
-  }
-  return undefined;
+    return undefined;
+  };
 } // prettier-ignore
 
 /** Share of the frame up to which the window's pull is left to the refinement. */
@@ -47,12 +48,13 @@ const NEAR = 0.04;
 
 /** Of the parts in common, height × width, where the frame is already shifted by whole pixels. */
 function correlationPeak(
-  reference: Float64Array, frame: Float64Array, cols: number, shift: Shift, height: number, width: number,
+  reference: Float64Array, frame: Float64Array, cols: number, shift: Shift, height: number, width: number, room: readonly Float64Array[],
 ): CoarseShift {
   const [rowsAt, colsAt] = [fft(powerOfTwo(height)), fft(powerOfTwo(width))];
   const [down, across] = [rowsAt.n, colsAt.n];
-  const re = new Float64Array(down * across);
-  const im = new Float64Array(down * across);
+  const [re, im, crossRe, crossIm] = room.map((whole) => whole.subarray(0, down * across)) as [Float64Array, Float64Array, Float64Array, Float64Array];
+  re.fill(0);
+  im.fill(0);
   const [windowRow, windowCol] = [hann(height), hann(width)];
   const first = Math.max(0, -shift.row) * cols + Math.max(0, -shift.col);
   for (let r = 0; r < height; r++) {
@@ -72,8 +74,6 @@ function correlationPeak(
   }
   // Both frames ride in one transform Z: R = (Z(k) + Z*(-k)) / 2, F = (Z(k) - Z*(-k)) / 2i; wanted is |k|³ R F*.
   fft2(re, im, down, across);
-  const crossRe = new Float64Array(down * across);
-  const crossIm = new Float64Array(down * across);
   for (let p = 0; p < down; p++) {
     const f = rowsAt.frequency[p]!;
     const q = rowsAt.place[(down - f) % down]!;

@@ -12,14 +12,23 @@ export interface Levelled {
   readonly share: number;
 }
 
+/** Arrays for a frame to be levelled into. */
+export type LevelledRoom = Pick<Levelled, "values" | "known">;
+
+export const levelledRoom = (rows: number, cols: number): LevelledRoom => ({
+  values: new Float64Array(rows * cols),
+  known: new Uint8Array(rows * cols),
+});
+
 /**
  * Takes a frame's background off: a plane by least squares (tilt of the sample), then of each line its median (a
  * probe that jumps between lines), or, seven times faster, its mean, for those who estimate offsets once more without
  * what has changed. Only for comparing frames: what is taken off may be the growth of the sample.
  */
-export function level(frame: ArrayLike<number>, rows: number, cols: number, how: Level): Levelled {
-  const values = new Float64Array(rows * cols);
-  const known = new Uint8Array(values.length).fill(1);
+export function level(
+  frame: ArrayLike<number>, rows: number, cols: number, how: Level, { values, known } = levelledRoom(rows, cols),
+): Levelled {
+  known.fill(1);
   // Of each line: how many are known, and the sums over them of c, c², z, c z; c counts from the middle, z from a first value.
   const [n, sc, scc, sz, scz] = [0, 1, 2, 3, 4].map(() => new Float64Array(rows)) as [Float64Array, Float64Array, Float64Array, Float64Array, Float64Array];
   let offset = NaN;
@@ -29,6 +38,7 @@ export function level(frame: ArrayLike<number>, rows: number, cols: number, how:
       const z = frame[i]!;
       if (!(Math.abs(z) < Infinity)) {
         known[i] = 0;
+        values[i] = 0;
         continue;
       }
       if (offset !== offset) offset = z; // NaN: there was none before

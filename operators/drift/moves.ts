@@ -29,6 +29,8 @@ export interface Placed extends Move {
 }
 
 export const NONE: Matrix = [[0, 0, 0], [0, 0, 0], [0, 0, 0]]; // prettier-ignore
+export const diagonal = (variances: readonly number[]): Matrix =>
+  variances.map((variance, i) => variances.map((_, k) => (i === k ? variance : 0)));
 /** A vector turned from columns towards rows. */
 export const turnedBy = (angle: number, { row, col }: Offset): Offset => ({
   row: Math.cos(angle) * row + Math.sin(angle) * col,
@@ -47,6 +49,15 @@ export function chained(last: { readonly move: Move; readonly own: Matrix }, see
   };
 }
 
+/** A move against the first frame, as one against another that was moved so. */
+export const relativeTo = (from: Move, move: Move): Move => ({
+  ...turnedBy(-from.angle, { row: move.row - from.row, col: move.col - from.col }),
+  angle: move.angle - from.angle,
+});
+
+/** Two moves of a frame that are no further apart do not contradict each other, however precise they are. */
+export const CONTRADICTION_px = 0.5;
+
 /** Two moves as one, by their variances; where they contradict each other, the one that is expected, or stands out more. */
 export function combined(
   found: readonly (Candidate & { readonly jump: boolean })[],
@@ -59,7 +70,10 @@ export function combined(
   };
   if (!other) return alone(one);
   const apart = Math.hypot(one.row - other.row, one.col - other.col);
-  if (apart > Math.max(0.5, 5 * Math.hypot(largestError(one.covariance), largestError(other.covariance)))) {
+  if (
+    apart >
+    Math.max(CONTRADICTION_px, 5 * Math.hypot(largestError(one.covariance), largestError(other.covariance)))
+  ) {
     const away = (from: Move): number => Math.hypot(from.row - expected!.row, from.col - expected!.col);
     const first = expected ? away(one) <= away(other) : one.seen.distinct >= other.seen.distinct;
     return alone(first ? one : other);

@@ -19,13 +19,13 @@ export type OctaveRoom = readonly {
 
 export function octaveRoom(rows: number, cols: number, count = octaveCount(rows, cols)): OctaveRoom {
   return Array.from({ length: count }, () => {
-    const size = rows * cols;
+    const [size, lines] = [rows * cols, 8 * (cols + 1)]; // eight lines, or sixteen of half the width
     rows = (rows + 1) >> 1;
     cols = (cols + 1) >> 1;
     return {
       detail: new Float64Array(size),
       half: new Float64Array(rows * cols),
-      lines: new Float64Array(size),
+      lines: new Float64Array(lines),
     };
   });
 }
@@ -78,62 +78,65 @@ function mirrored(i: number, n: number): number {
   return at < 0 ? 0 : at >= n ? n - 1 : at;
 }
 
-/** What smoothing by 1 4 6 4 1 takes away. */
+/** What smoothing by 1 4 6 4 1 takes away. Smoothed lines go round in the first eight of `lines`, so that they stay in the cache. */
 function highPass(from: Float64Array, rows: number, cols: number, lines: Float64Array, to: Float64Array): void {
-  for (let r = 0; r < rows; r++) {
-    const at = r * cols;
-    const atRim = (c: number): void => {
-      const near = from[at + mirrored(c - 1, cols)]! + from[at + mirrored(c + 1, cols)]!;
-      const far = from[at + mirrored(c - 2, cols)]! + from[at + mirrored(c + 2, cols)]!;
-      lines[at + c] = 0.375 * from[at + c]! + 0.25 * near + 0.0625 * far;
-    };
-    for (let c = 0; c < Math.min(2, cols); c++) atRim(c);
-    for (let i = at + 2; i < at + cols - 2; i++) {
-      lines[i] = 0.375 * from[i]! + 0.25 * (from[i - 1]! + from[i + 1]!) + 0.0625 * (from[i - 2]! + from[i + 2]!);
-    }
-    for (let c = Math.max(2, cols - 2); c < cols; c++) atRim(c);
-  }
-  for (let r = 0; r < rows; r++) {
-    const at = r * cols;
-    const up = mirrored(r - 1, rows) * cols - at, down = mirrored(r + 1, rows) * cols - at; // prettier-ignore
-    const up2 = mirrored(r - 2, rows) * cols - at, down2 = mirrored(r + 2, rows) * cols - at; // prettier-ignore
-    for (let i = at; i < at + cols; i++) {
-      const smooth = 0.375 * lines[i]! + 0.25 * (lines[i + up]! + lines[i + down]!) + 0.0625 * (lines[i + up2]! + lines[i + down2]!);
+  for (let r = 0, done = 0; r < rows; r++) {
+    for (; done < rows && done <= r + 2; done++) smoothLine(from, done * cols, cols, lines, (done & 7) * cols);
+    const line = (k: number): number => (mirrored(r + k, rows) & 7) * cols;
+    const m = line(0), u1 = line(-1), d1 = line(1), u2 = line(-2), d2 = line(2); // prettier-ignore
+    for (let c = 0, i = r * cols; c < cols; c++, i++) {
+      const smooth = 0.375 * lines[m + c]! + 0.25 * (lines[u1 + c]! + lines[d1 + c]!) + 0.0625 * (lines[u2 + c]! + lines[d2 + c]!);
       to[i] = from[i]! - smooth;
     }
   }
 } // prettier-ignore
 
+function smoothLine(from: Float64Array, at: number, cols: number, to: Float64Array, out: number): void {
+  const atRim = (c: number): void => {
+    const near = from[at + mirrored(c - 1, cols)]! + from[at + mirrored(c + 1, cols)]!;
+    const far = from[at + mirrored(c - 2, cols)]! + from[at + mirrored(c + 2, cols)]!;
+    to[out + c] = 0.375 * from[at + c]! + 0.25 * near + 0.0625 * far;
+  };
+  for (let c = 0; c < Math.min(2, cols); c++) atRim(c);
+  for (let c = 2, i = at + 2; c < cols - 2; c++, i++) {
+    to[out + c] =
+      0.375 * from[i]! + 0.25 * (from[i - 1]! + from[i + 1]!) + 0.0625 * (from[i - 2]! + from[i + 2]!);
+  }
+  for (let c = Math.max(2, cols - 2); c < cols; c++) atRim(c);
+}
+
 const [B0, B1, B2, B3, B4] = [70 / 256, 56 / 256, 28 / 256, 8 / 256, 1 / 256];
 
-/** Every second pixel of a picture smoothed by 1 8 28 56 70 56 28 8 1; `lines` holds half of the picture. */
+/** Every second pixel of a picture smoothed by 1 8 28 56 70 56 28 8 1; `lines` has room for 16 lines of half the width. */
 export function halve(from: Float64Array, rows: number, cols: number, lines: Float64Array, to: Float64Array): void {
   const width = (cols + 1) >> 1;
   const height = (rows + 1) >> 1;
-  for (let r = 0; r < rows; r++) {
-    const at = r * cols;
-    const out = r * width;
-    for (let c = 0; c < width; c++) {
-      const i = at + 2 * c;
-      if (c >= 2 && 2 * c + 4 < cols) {
-        lines[out + c] =
-          B0 * from[i]! + B1 * (from[i - 1]! + from[i + 1]!) + B2 * (from[i - 2]! + from[i + 2]!) +
-          B3 * (from[i - 3]! + from[i + 3]!) + B4 * (from[i - 4]! + from[i + 4]!);
-      } else {
-        const pair = (k: number): number => from[at + mirrored(2 * c - k, cols)]! + from[at + mirrored(2 * c + k, cols)]!;
-        lines[out + c] = B0 * from[i]! + B1 * pair(1) + B2 * pair(2) + B3 * pair(3) + B4 * pair(4);
-      }
-    }
-  }
-  for (let r = 0; r < height; r++) {
-    const line = (k: number): number => mirrored(2 * r + k, rows) * width;
+  for (let r = 0, done = 0; r < height; r++) {
+    for (; done < rows && done <= 2 * r + 4; done++) halveLine(from, done * cols, cols, lines, (done & 15) * width);
+    const line = (k: number): number => (mirrored(2 * r + k, rows) & 15) * width;
     const m = line(0), u1 = line(-1), d1 = line(1), u2 = line(-2), d2 = line(2), u3 = line(-3), d3 = line(3), u4 = line(-4), d4 = line(4);
-    for (let c = 0; c < width; c++) {
-      to[r * width + c] =
+    for (let c = 0, i = r * width; c < width; c++, i++) {
+      to[i] =
         B0 * lines[m + c]! + B1 * (lines[u1 + c]! + lines[d1 + c]!) + B2 * (lines[u2 + c]! + lines[d2 + c]!) +
         B3 * (lines[u3 + c]! + lines[d3 + c]!) + B4 * (lines[u4 + c]! + lines[d4 + c]!);
     }
   }
+} // prettier-ignore
+
+function halveLine(from: Float64Array, at: number, cols: number, to: Float64Array, out: number): void {
+  const width = (cols + 1) >> 1;
+  const atRim = (c: number): void => {
+    const pair = (k: number): number => from[at + mirrored(2 * c - k, cols)]! + from[at + mirrored(2 * c + k, cols)]!;
+    to[out + c] = B0 * from[at + 2 * c]! + B1 * pair(1) + B2 * pair(2) + B3 * pair(3) + B4 * pair(4);
+  };
+  for (let c = 0; c < Math.min(2, width); c++) atRim(c);
+  let c = 2;
+  for (let i = at + 4; 2 * c + 4 < cols; c++, i += 2) {
+    to[out + c] =
+      B0 * from[i]! + B1 * (from[i - 1]! + from[i + 1]!) + B2 * (from[i - 2]! + from[i + 2]!) +
+      B3 * (from[i - 3]! + from[i + 3]!) + B4 * (from[i - 4]! + from[i + 4]!);
+  }
+  for (; c < width; c++) atRim(c);
 } // prettier-ignore
 
 /** Derivatives of an octave, per pixel of the picture. */
@@ -142,14 +145,21 @@ export interface Slopes {
   readonly cols: number;
   readonly down: Float64Array;
   readonly right: Float64Array;
+  /** Mean square of both, of every seventh pixel. */
+  readonly energy: number;
 }
 
 /** Weights of the derivative over five points: f' = NEAR (f₁ - f₋₁) - FAR (f₂ - f₋₂). */
 export const [NEAR, FAR] = [8 / 12, 1 / 12];
 
-export function slopesOf({ rows, cols, step, values }: Octave): Slopes {
-  const down = new Float64Array(rows * cols);
-  const right = new Float64Array(rows * cols);
+/** Arrays for the slopes in each octave. */
+export const slopesRoom = (rows: number, cols: number): { down: Float64Array; right: Float64Array }[] =>
+  Array.from({ length: octaveCount(rows, cols) }, (_, j) => {
+    const size = (((rows - 1) >> j) + 1) * (((cols - 1) >> j) + 1);
+    return { down: new Float64Array(size), right: new Float64Array(size) };
+  });
+
+export function slopesOf({ rows, cols, step, values }: Octave, { down, right }: { down: Float64Array; right: Float64Array }): Slopes {
   const [near, far] = [NEAR / step, FAR / step];
   for (let r = 0; r < rows; r++) {
     const at = r * cols;
@@ -166,5 +176,7 @@ export function slopesOf({ rows, cols, step, values }: Octave): Slopes {
       right[at + c] = near * apart(1) - far * apart(2);
     }
   }
-  return { rows, cols, down, right };
+  let squares = 0;
+  for (let i = 0; i < down.length; i += 7) squares += down[i]! ** 2 + right[i]! ** 2;
+  return { rows, cols, down, right, energy: (7 * squares) / down.length };
 } // prettier-ignore

@@ -77,9 +77,10 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
   const halfMiddle = { row: middle.row / 2, col: middle.col / 2 };
   const residual = new Float64Array(rows * cols);
   const halfResidual = new Float64Array(halfRows * halfCols);
-  const square = new Float64Array(rows * cols);
   const lines = new Float64Array(rows * cols);
+  const line = new Float64Array(cols);
   const column = new Float64Array(cols);
+  const changed = new Uint8Array(halfRows * halfCols);
   const sample = new Float64Array(Math.max(SAMPLE, rows, cols));
   const weight = room.map(({ detail }) => new Float64Array(detail.length));
   const seenIn = room.map(({ detail }) => new Uint8Array(detail.length));
@@ -87,10 +88,16 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
   const means = room.map((_, j) => Array.from({ length: 4 }, () => new Float64Array((rows >> j) + 1)));
   const offsets = room.map((_, j) => new Float64Array((rows >> j) + 1));
 
-  return function refine(reference: Reference, frame: Frame, start: Move): Registration | undefined {
+  /** `sure`: the start is right to a few hundredths of a pixel. */
+  return function refine(
+    reference: Reference,
+    frame: Frame,
+    start: Move,
+    sure = false,
+  ): Registration | undefined {
     let near = start;
     for (let attempt = 0; attempt < 4; attempt++) {
-      const found = settle(reference, frame, near);
+      const found = settle(reference, frame, near, sure && attempt === 0);
       if (!found) return undefined;
       if (!("again" in found)) return found;
       near = found.again;
@@ -104,6 +111,7 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
     reference: Reference,
     frame: Frame,
     start: Move,
+    sure: boolean,
   ): Registration | { again: Move } | undefined {
     // Octaves of the part lie on those of the reference. What smoothing took from beyond a rim is left out, and a
     // pixel is to spare for the shift to settle.
@@ -139,18 +147,22 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
     const leverRow = (j: number, r: number): number => (top + (r << j) - (rows - 1) / 2 - row) / lever;
     const leverCol = (j: number, c: number): number => (left + (c << j) - (cols - 1) / 2 - col) / lever;
 
-    for (let pass = 0; pass < 10; pass++) {
+    const begun = sure ? 1 : 0;
+    for (let pass = begun; pass < 10; pass++) {
       if (pass === 1) finest = 0;
       compare();
-      if (pass === 0) for (let j = 1; j < room.length; j++) begin(j);
+      if (pass === begun) for (let j = 1; j < room.length; j++) begin(j);
       if (pass === 1) {
         begin(0);
-        share(0);
+        share(0, FIRST_ROWS);
         // Where pixels are small against the tip, the first octave is noise alone.
         if (shrink[0]!.every((x) => x === 0)) finest = 1;
       }
-      if (!solve()) return undefined;
-      weigh();
+      // Weights answer to what the step leaves; those of the pass before are a begin, which a sure start has not.
+      for (let k = pass === begun && sure ? 0 : 1; k < 2; k++) {
+        if (!solve()) return undefined;
+        weigh();
+      }
       for (let j = finest; j < room.length; j++) share(j);
       const inverse = solve();
       if (!inverse) return undefined;
@@ -213,9 +225,12 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
 
     /** First weights of an octave: pixels count alike. */
     function begin(j: number): void {
-      offsets[j]!.fill(0);
-      step.fill(0);
-      squares(j);
+      const { values } = octaves[j]!;
+      const every = sampled(values.length);
+      let taken = 0;
+      for (let i = 0; i < values.length && taken < SAMPLE; i += every)
+        if (!seen || seen[j]![i]) sample[taken++] = values[i]! * values[i]!;
+      setNoise(j, taken);
       weight[j]!.fill(1 / noise[j]!);
       if (seen) blank(j);
     }
@@ -320,7 +335,7 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
     } // prettier-ignore
 
     /** What the linear model leaves of an octave's line. */
-    function leftOver(j: number, r: number, into: Float64Array, at: number): void {
+    function leftOver(j: number, r: number, into: Float64Array): void {
       const { values, cols: w } = octaves[j]!;
       const { down, right } = reference.slopes[j]!;
       const [p, q] = shrink[j] as [number, number];
@@ -329,35 +344,24 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
       let g = inReference(j, r);
       const first = r * w;
       if (!turning) {
-        for (let c = 0; c < w; c++, g++) into[at + c] = values[first + c]! - offset - x * down[g]! - y * right[g]!;
+        for (let c = 0; c < w; c++, g++) into[c] = values[first + c]! - offset - x * down[g]! - y * right[g]!;
         return;
       }
       const Y = leverRow(j, r);
       for (let c = 0; c < w; c++, g++) {
         const a = p * down[g]!, b = q * right[g]!; // prettier-ignore
-        into[at + c] = values[first + c]! - offset - a * step[0]! - b * step[1]! - (a * leverCol(j, c) - b * Y) * step[2]!;
+        into[c] = values[first + c]! - offset - a * step[0]! - b * step[1]! - (a * leverCol(j, c) - b * Y) * step[2]!;
       }
     } // prettier-ignore
 
-    /** Squares of what is left of an octave, and its noise from the quartile, which holds until three quarters have changed. */
-    function squares(j: number): void {
-      const { rows: h, cols: w } = octaves[j]!;
-      for (let r = 0; r < h; r++) leftOver(j, r, square, r * w);
-      const n = h * w;
-      for (let i = 0; i < n; i++) square[i]! *= square[i]!;
-      const every = Math.max(1, Math.floor(n / (SAMPLE / 2)) | 1);
-      let taken = 0;
-      for (let i = 0; i < n && taken < SAMPLE; i += every) if (!seen || seen[j]![i]) sample[taken++] = square[i]!;
+    /** Noise from the quartile of squares of what is left, which holds until three quarters have changed. */
+    function setNoise(j: number, taken: number): void {
       const quartile = taken > 0 ? select(sample.subarray(0, taken), taken >> 2) : 0;
-      noise[j] = Math.max(quartile / QUARTILE_OF_SQUARE, LEAST * energy(j), Number.MIN_VALUE);
-    } // prettier-ignore
-
-    /** Mean square slope of the reference in an octave: what its noise is never below 1e-8 of. */
-    function energy(j: number): number {
-      const { down, right } = reference.slopes[j]!;
-      let sum = 0;
-      for (let i = 0; i < down.length; i += 7) sum += down[i]! ** 2 + right[i]! ** 2;
-      return (7 * sum * 4 ** j) / down.length;
+      noise[j] = Math.max(
+        quartile / QUARTILE_OF_SQUARE,
+        LEAST * reference.slopes[j]!.energy * 4 ** j,
+        Number.MIN_VALUE,
+      );
     }
 
     /** What is not seen does not count. */
@@ -370,23 +374,31 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
     function weigh(): void {
       for (let j = finest; j < octaves.length; j++) {
         const { rows: h, cols: w } = octaves[j]!;
-        squares(j);
-        boxMean(square, h, w, lines, column);
-        const W = weight[j]!;
-        const one = 1 / noise[j]!;
-        for (let i = 0; i < h * w; i++) W[i] = one / Math.max(1, square[i]! * one - 1);
+        const inOctave = seen?.[j];
+        const every = sampled(h * w);
+        let taken = 0;
+        for (let r = 0, next = 0; r < h; r++) {
+          const first = r * w;
+          leftOver(j, r, line);
+          for (let c = 0; c < w; c++) line[c]! *= line[c]!;
+          for (; next < first + w && taken < SAMPLE; next += every) if (!inOctave || inOctave[next]) sample[taken++] = line[next - first]!;
+          boxAlong(line, w, lines, first);
+        }
+        setNoise(j, taken);
+        weightsOf(lines, h, w, 1 / noise[j]!, column, weight[j]!);
         if (seen) blank(j);
       }
-    }
+    } // prettier-ignore
 
     /** By how much the slopes of the reference are those of the frame too, means over lines taken off. */
-    function share(j: number): void {
+    function share(j: number, fewer = 1): void {
       const { values: v, rows: h, cols: w, step: pixel } = octaves[j]!;
       const { down, right } = reference.slopes[j]!;
       const W = weight[j]!;
       const [near, far] = [NEAR / pixel, FAR / pixel];
       let aa = 0, ad = 0, bb = 0, bd = 0; // prettier-ignore
-      for (let r = 2; r + 2 < h; r++) {
+      const apart = h < fewer * FEW_ROWS ? 1 : fewer;
+      for (let r = 2; r + 2 < h; r += apart) {
         let g = inReference(j, r) + 2;
         let sw = 0, sa = 0, sb = 0, sd = 0, se = 0, saa = 0, sbb = 0, sad = 0, sbe = 0; // prettier-ignore
         for (let i = r * w + 2; i < r * w + w - 2; i++, g++) {
@@ -409,7 +421,7 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
         ad += sad - sa * sd * one;
         bd += sbe - sb * se * one;
       }
-      const n = (h * w * known) / (height * width);
+      const n = (h * w * known) / (height * width * apart);
       const least = 6 / Math.sqrt(Math.max(1, n)); // three standard deviations, of slopes that lie two pixels apart
       const part = (own: number, other: number): number =>
         own > 0 && 1 + other / own > least ? Math.min(1, 1 + other / own) : 0;
@@ -426,25 +438,30 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
         const [p, q] = shrink[j] as [number, number];
         const W = weight[j]!;
         const [, meanA, meanB, meanT] = means[j] as [Float64Array, Float64Array, Float64Array, Float64Array];
+        const side = Math.max(1, (1 << bits) >> j);
         for (let r = 0; r < h; r++) {
-          leftOver(j, r, lines, 0);
-          const a0 = meanA[r]!, b0 = meanB[r]!, t0 = meanT[r]!, Y = leverRow(j, r); // prettier-ignore
-          const line = ((r << j) >> bits) * across;
+          leftOver(j, r, line);
+          const a0 = meanA[r]!, b0 = meanB[r]!; // prettier-ignore
+          const blocksOfRow = ((r << j) >> bits) * across;
           const first = r * w;
-          let g = inReference(j, r);
-          for (let c = 0; c < w;) {
-            const block = line + ((c << j) >> bits);
-            let sa = 0, sb = 0, st = 0; // prettier-ignore
-            for (const end = Math.min(w, c + Math.max(1, (1 << bits) >> j)); c < end; c++, g++) {
-              const a = p * down[g]!, b = q * right[g]!, score = W[first + c]! * lines[c]!; // prettier-ignore
-              sa += score * (a - a0);
-              sb += score * (b - b0);
-              if (turning) st += score * (a * leverCol(j, c) - b * Y - t0);
+          const g = inReference(j, r);
+          for (let c = 0; c < w; c++) line[c]! *= W[first + c]!;
+          for (let from = 0; from < w; from += side) {
+            const block = blocksOfRow + ((from << j) >> bits);
+            const end = Math.min(w, from + side);
+            let s = 0, sa = 0, sb = 0; // prettier-ignore
+            for (let c = from; c < end; c++) {
+              const score = line[c]!;
+              s += score;
+              sa += score * down[g + c]!;
+              sb += score * right[g + c]!;
             }
-            sumA[block]! += sa;
-            sumB[block]! += sb;
-            if (turning) sumT[block]! += st;
+            sumA[block]! += p * sa - a0 * s;
+            sumB[block]! += q * sb - b0 * s;
           }
+          if (!turning) continue;
+          const t0 = meanT[r]!, Y = q * leverRow(j, r); // prettier-ignore
+          for (let c = 0; c < w; c++) sumT[blocksOfRow + ((c << j) >> bits)]! += line[c]! * (p * down[g + c]! * leverCol(j, c) - right[g + c]! * Y - t0);
         }
       }
       const covariance = sandwich(inverse, scoreCovariance(blocks)).map((line, i) =>
@@ -456,7 +473,7 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
     /** Share of what has changed, and correlation of the rest, on every second pixel. */
     function agreement(): { confidence: number; changeShare: number } {
       const { rows: h, cols: w } = octaves[1]!;
-      const changed = markChanged(h, w);
+      markChanged(h, w);
       let rr = 0, rf = 0, ff = 0, all = 0, same = 0; // prettier-ignore
       for (let r = 0; r < h; r++) {
         const there = ((top >> 1) + r) * ((cols + 1) >> 1) + (left >> 1);
@@ -483,36 +500,38 @@ export function makeRefiner(rows: number, cols: number, { lineOffsets, turning }
       return { confidence: rr > 0 && ff > 0 ? rf / Math.sqrt(rr * ff) : 0, changeShare: all > 0 ? 1 - same / all : NaN };
     } // prettier-ignore
 
-    /** 1 where the difference, less offsets of lines and columns, is more than noise. */
-    function markChanged(h: number, w: number): Uint8Array {
-      const level = halfResidual.slice(0, h * w);
+    /** Sets `changed` to 1 where the difference, less offsets of lines and columns, is more than noise. */
+    function markChanged(h: number, w: number): void {
+      const level = lines.subarray(0, h * w);
+      level.set(halfResidual.subarray(0, h * w));
       const inHalf = seen?.[1];
-      const median = (first: number, count: number, apart: number): number => {
+      const middle = (first: number, count: number, apart: number): number => {
+        const every = Math.max(1, Math.floor(count / LINE_SAMPLE)) * apart;
         let n = 0;
-        for (let i = first; i < first + count * apart; i += apart)
-          if (!inHalf || inHalf[i]) sample[n++] = level[i]!;
+        for (let i = first; i < first + count * apart; i += every) if (!inHalf || inHalf[i]) sample[n++] = level[i]!;
         return medianOf(sample.subarray(0, n));
       };
       for (let r = 0; r < h; r++) {
-        const offset = median(r * w, w, 1);
+        const offset = middle(r * w, w, 1);
         for (let i = r * w; i < (r + 1) * w; i++) level[i]! -= offset;
       }
-      for (let c = 0; c < w; c++) {
-        const offset = median(c, h, w);
-        for (let i = c; i < h * w; i += w) level[i]! -= offset;
-      }
+      for (let c = 0; c < w; c++) column[c] = middle(c, h, w);
       const most = Math.max(CHANGED * Math.sqrt(HALF_TO_OCTAVE * noise[1]!), VISIBLE * rmsOf(reference.half));
-      const changed = new Uint8Array(h * w);
-      for (let i = 0; i < h * w; i++) if (Math.abs(level[i]!) > most) changed[i] = 1;
-      return changed;
+      for (let r = 0, i = 0; r < h; r++) for (let c = 0; c < w; c++, i++) changed[i] = Math.abs(level[i]! - column[c]!) > most ? 1 : 0;
     } // prettier-ignore
   }
 }
 
 const SAMPLE = 4096;
+/** Every so many pixels of n: an odd number, so that columns take turns. */
+const sampled = (n: number): number => Math.max(1, Math.floor(n / (SAMPLE / 2)) | 1);
+/** A first look at the slopes takes every so many rows, where that leaves enough of them. */
+const [FIRST_ROWS, FEW_ROWS] = [4, 32];
+/** Pixels of a line that its median is taken of, to twice as many. */
+const LINE_SAMPLE = 128;
 /** First quartile of the square of a normal number. */
 const QUARTILE_OF_SQUARE = 0.1015;
-/** What noise is never below: frames that are copies of each other are not infinitely precise. */
+/** What noise is never below, in mean square slopes of the reference: frames that are copies of each other are not infinitely precise. */
 const LEAST = 1e-8;
 const SETTLED_px = 0.03;
 const ANSWER = 1.1;
@@ -536,39 +555,39 @@ function rmsOf(values: Float64Array): number {
   return Math.sqrt(sum / values.length);
 }
 
-/** Mean over 7 × 7 pixels, fewer at the rim, in place. */
-function boxMean(v: Float64Array, rows: number, cols: number, lines: Float64Array, sums: Float64Array): void {
+/** Mean over 7 pixels of a line, fewer at its ends. */
+function boxAlong(from: Float64Array, cols: number, to: Float64Array, at: number): void {
   const whole = 1 / (2 * BOX + 1);
-  for (let r = 0; r < rows; r++) {
-    const at = r * cols;
-    let sum = 0;
-    for (let c = 0; c < Math.min(BOX, cols); c++) sum += v[at + c]!;
-    const atRim = (c: number): void => {
-      const last = Math.min(cols - 1, c + BOX);
-      if (c + BOX < cols) sum += v[at + last]!;
-      if (c > BOX) sum -= v[at + c - BOX - 1]!;
-      lines[at + c] = sum / (last - Math.max(0, c - BOX) + 1);
-    };
-    let c = 0;
-    for (; c < Math.min(BOX + 1, cols); c++) atRim(c);
-    for (; c + BOX < cols; c++) {
-      sum += v[at + c + BOX]! - v[at + c - BOX - 1]!;
-      lines[at + c] = sum * whole;
-    }
-    for (; c < cols; c++) atRim(c);
+  let sum = 0;
+  for (let c = 0; c < Math.min(BOX, cols); c++) sum += from[c]!;
+  let c = 0;
+  for (; c < cols && c <= BOX; c++) {
+    if (c + BOX < cols) sum += from[c + BOX]!;
+    to[at + c] = sum / (Math.min(cols - 1, c + BOX) + 1);
   }
-  sums.fill(0);
-  for (let i = 0; i < Math.min(BOX, rows) * cols; i++) sums[i % cols]! += lines[i]!;
-  for (let r = 0; r < rows; r++) {
-    const [first, last] = [Math.max(0, r - BOX), Math.min(rows - 1, r + BOX)];
-    const one = 1 / (last - first + 1);
-    const at = r * cols;
-    const come = r + BOX < rows ? last * cols : -1;
-    const go = r > BOX ? (first - 1) * cols : -1;
-    for (let c = 0; c < cols; c++) {
-      const sum = sums[c]! + (come < 0 ? 0 : lines[come + c]!) - (go < 0 ? 0 : lines[go + c]!);
-      sums[c] = sum;
-      v[at + c] = sum > 0 ? sum * one : 0; // running sums may end a rounding below zero
-    }
+  for (; c + BOX < cols; c++) {
+    sum += from[c + BOX]! - from[c - BOX - 1]!;
+    to[at + c] = sum * whole;
+  }
+  for (; c < cols; c++) {
+    sum -= from[c - BOX - 1]!;
+    to[at + c] = sum / (cols - c + BOX);
   }
 }
+
+/** Weights of pixels from squares that are means along lines already: 1 / σ² where the mean over 7 × 7 of them is what noise makes of it, less where it is more. */
+function weightsOf(along: Float64Array, rows: number, cols: number, one: number, sums: Float64Array, to: Float64Array): void {
+  sums.fill(0);
+  for (let r = 0, i = 0; r < Math.min(BOX, rows); r++) for (let c = 0; c < cols; c++, i++) sums[c]! += along[i]!;
+  for (let r = 0; r < rows; r++) {
+    const [first, last] = [Math.max(0, r - BOX), Math.min(rows - 1, r + BOX)];
+    const share = one / (last - first + 1);
+    const at = r * cols;
+    if (r + BOX < rows) for (let c = 0, i = last * cols; c < cols; c++, i++) sums[c]! += along[i]!;
+    if (r > BOX) for (let c = 0, i = (first - 1) * cols; c < cols; c++, i++) sums[c]! -= along[i]!;
+    for (let c = 0; c < cols; c++) {
+      const over = sums[c]! * share - 1; // running sums may end a rounding below zero
+      to[at + c] = over > 1 ? one / over : one;
+    }
+  }
+} // prettier-ignore

@@ -1,12 +1,13 @@
-import type { Levelled } from "./level.ts";
+import type { Levelled, LevelledRoom } from "./level.ts";
 import type { Frame } from "./refine.ts";
+import { relativeTo, turnedBy } from "./moves.ts";
 import { middleOf, pointIn, shifted, turned, type Move, type Part } from "./spline.ts";
 
 /** A reference that goes along with what it shows. */
 export interface Renewed {
   readonly levelled: Levelled;
-  /** Its pixel (row, col) lies at (row + origin.row, col + origin.col) of the first frame's grid; whole pixels. */
-  readonly origin: { readonly row: number; readonly col: number };
+  /** Its own move against the first frame. */
+  readonly origin: Move;
 }
 
 /**
@@ -15,17 +16,17 @@ export interface Renewed {
  *     reference += renewal · (frame, moved onto it, less reference, less its mean over the line)      where both are known
  *
  * and by the frame alone where the reference was not known. So what grows is taken up slowly, and offsets of lines are
- * not. Where the frame has moved by more than an eighth of its size the reference follows by whole pixels.
+ * not. It is written into arrays that are given, other ones than its own. Where the frame has moved by more than an eighth of its size the reference follows by whole pixels.
  */
 export function renew(
-  { levelled, origin }: Renewed, frame: Frame, move: Move, rows: number, cols: number, renewal: number,
+  { levelled, origin }: Renewed, frame: Frame, move: Move, rows: number, cols: number, renewal: number, { values, known }: LevelledRoom, room: Float64Array,
 ): Renewed {
-  const along = {
-    row: follow(move.row - origin.row, rows / 8),
-    col: follow(move.col - origin.col, cols / 8),
-  };
-  const values = new Float64Array(rows * cols);
-  const known = new Uint8Array(rows * cols);
+  const before = relativeTo(origin, move);
+  const along = { row: follow(before.row, rows / 8), col: follow(before.col, cols / 8) };
+  if (along.row !== 0 || along.col !== 0) {
+    values.fill(0);
+    known.fill(0);
+  }
   const top = Math.max(0, -along.row), left = Math.max(0, -along.col);
   const width = Math.max(0, cols - Math.abs(along.col));
   for (let r = top; r < Math.min(rows, rows - along.row); r++) {
@@ -33,12 +34,12 @@ export function renew(
     values.set(levelled.values.subarray(from, from + width), r * cols + left);
     known.set(levelled.known.subarray(from, from + width), r * cols + left);
   }
-  const now = { row: origin.row + along.row, col: origin.col + along.col };
-  const placed = { ...move, row: move.row - now.row, col: move.col - now.col };
+  const placed = { row: before.row - along.row, col: before.col - along.col, angle: before.angle };
+  const followed = turnedBy(origin.angle, along);
   const middle = middleOf(rows, cols);
-  const part: Part = move.angle === 0 ? common(rows, cols, placed) : { top: 0, left: 0, height: rows, width: cols };
-  const seen = new Float64Array(part.height * part.width);
-  if (move.angle === 0) shifted(frame.spline, rows, cols, part.top - placed.row, part.left - placed.col, part, seen);
+  const part: Part = placed.angle === 0 ? common(rows, cols, placed) : { top: 0, left: 0, height: rows, width: cols };
+  const seen = room.subarray(0, part.height * part.width);
+  if (placed.angle === 0) shifted(frame.spline, rows, cols, part.top - placed.row, part.left - placed.col, part, seen);
   else turned(frame.spline, rows, cols, middle, placed, part, seen);
   if (frame.known) {
     // Next to what is missing the spline is not to be trusted.
@@ -55,16 +56,15 @@ export function renew(
     const there = (part.top + r) * cols + part.left - first;
     let sum = 0, n = 0;
     for (let i = first; i < first + part.width; i++) {
-      const apart = seen[i]! - values[there + i]!;
-      if (!known[there + i] || apart !== apart) continue;
+      const apart = known[there + i] ? seen[i]! - values[there + i]! : NaN;
+      if (apart !== apart) continue;
       sum += apart;
       n++;
     }
     const offset = n > 0 ? sum / n : 0;
-    for (let i = first; i < first + part.width; i++) {
+    for (let i = first, k = there + first; i < first + part.width; i++, k++) {
       const fresh = seen[i]! - offset;
       if (fresh !== fresh) continue;
-      const k = there + i;
       values[k] = known[k] ? values[k]! + renewal * (fresh - values[k]!) : fresh;
       known[k] = 1;
     }
@@ -77,7 +77,7 @@ export function renew(
   }
   return {
     levelled: { values, known, rms: Math.sqrt(squares / Math.max(1, count)), share: count / values.length },
-    origin: now,
+    origin: { row: origin.row + followed.row, col: origin.col + followed.col, angle: origin.angle },
   };
 } // prettier-ignore
 

@@ -17,25 +17,51 @@ export function resample(
   if (angle !== 0) return resampleTurned(frame, rows, cols, { row, col, angle }, how, into);
   const down = tapsFor(rows, -row, how);
   const across = tapsFor(cols, -col, how);
+  // Away from the ends all points of a line have the same weights.
+  const [from, to] = inner(across, cols, col, how);
+  const same = across[to - 1];
   const line = new Float64Array(cols);
   into.fill(NaN);
   for (let r = 0; r < rows; r++) {
     const taps = down[r];
     if (!taps) continue;
     line.fill(0);
-    for (let k = 0; k < taps.length; k++) {
-      const { index, weight } = taps[k]!;
-      for (let c = 0; c < cols; c++) line[c]! += weight * frame[index * cols + c]!;
+    for (const { index, weight } of taps) {
+      for (let c = 0, i = index * cols; c < cols; c++, i++) line[c]! += weight * frame[i]!;
     }
+    const out = r * cols;
     for (let c = 0; c < cols; c++) {
+      if (c === from) c = to;
       const side = across[c];
       if (!side) continue;
       let sum = 0;
-      for (let k = 0; k < side.length; k++) sum += side[k]!.weight * line[side[k]!.index]!;
-      into[r * cols + c] = sum;
+      for (const { index, weight } of side) sum += weight * line[index]!;
+      into[out + c] = sum;
+    }
+    if (from === to || !same) continue;
+    const first = same[0]!.index - (to - 1);
+    if (same.length === 4) {
+      const [a0, a1, a2, a3] = same.map(({ weight }) => weight) as [number, number, number, number];
+      for (let c = from, k = from + first; c < to; c++, k++) {
+        into[out + c] = a0 * line[k]! + a1 * line[k + 1]! + a2 * line[k + 2]! + a3 * line[k + 3]!;
+      }
+    } else {
+      for (let c = from; c < to; c++) {
+        let sum = 0;
+        for (let k = 0; k < same.length; k++) sum += same[k]!.weight * line[c + first + k]!;
+        into[out + c] = sum;
+      }
     }
   }
   return into;
+} // prettier-ignore
+
+/** The points of a line, from one up to another, whose taps all lie on it. */
+function inner(taps: readonly (readonly Tap[] | undefined)[], n: number, shift: number, how: Interpolation): [number, number] {
+  const before = how === "cubic" ? 1 : 0, after = how === "cubic" ? 2 : 1; // prettier-ignore
+  const from = Math.max(0, before - Math.floor(-shift));
+  const to = Math.min(n, n - after - Math.floor(-shift));
+  return from < to && taps[from] && taps[to - 1] ? [from, to] : [n, n];
 } // prettier-ignore
 
 function resampleTurned(

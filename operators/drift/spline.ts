@@ -8,8 +8,12 @@ const LAST = POLE / (POLE * POLE - 1);
  *
  * Reference: Unser, IEEE Signal Process. Mag. 16(6), 22 (1999), box 2.
  */
-export function splineOf(values: Float64Array, rows: number, cols: number): Float64Array {
-  const out = new Float64Array(rows * cols);
+export function splineOf(
+  values: Float64Array,
+  rows: number,
+  cols: number,
+  out: Float64Array = new Float64Array(rows * cols),
+): Float64Array {
   for (let r = 0; r < rows; r++) alongRow(values, out, r * cols, cols);
   if (rows > 1) downColumns(out, rows, cols);
   return out;

@@ -91,6 +91,27 @@ describe("a pair of frames, 256²", () => {
   });
 });
 
+test("a comparison begun where it will end says what one says that looks for its place, by a fifth of its error", () => {
+  const size = 128;
+  const { picture, compare, compareNear } = makeComparison(size, size, { lineOffsets: true, turning: false, minOverlap: 0.25 });
+  const render = scene(size, 61, { waves: 100 });
+  const first = render(size, size, 0, 0);
+  const rms = rmsOf(first);
+  const uniform = random(62);
+  for (let k = 0; k < 8; k++) {
+    const [row, col] = [6 * uniform() - 3, 6 * uniform() - 3];
+    const second = render(size, size, row, col);
+    addBumps(second, size, size, 0, 0, growthOver(size, 0.05 * k, uniform, { height: 1.5 * rms }));
+    const [a, b] = [first, second].map((frame) => picture(level(degraded(frame, size, size, uniform, { ...PROBE, rms }), size, size, "means"))) as [ReturnType<typeof picture>, ReturnType<typeof picture>];
+    const whole = compare(a, b, { row: 0, col: 0, angle: 0 }) as Comparison;
+    const near = compareNear(a, b, { row: whole.row + 0.03, col: whole.col - 0.03, angle: 0 })!;
+    const error = Math.sqrt(whole.covariance[0]![0]! + whole.covariance[1]![1]!);
+    expect(Math.hypot(near.row - whole.row, near.col - whole.col), `pair ${k}`).toBeLessThan(0.2 * error);
+    const ratio = near.covariance[0]![0]! / whole.covariance[0]![0]!;
+    expect(Math.abs(Math.log(ratio)), `pair ${k}`).toBeLessThan(0.25);
+  }
+}); // prettier-ignore
+
 test("512²: within 0.005 px, with growth within 0.05 px", { timeout: 60_000 }, () => {
   expect(measure(512, 0, { count: 5, seed: 9201 }).rms_px).toBeLessThan(0.005);
   expect(measure(512, 0.3, { count: 4, seed: 9202 }).rms_px).toBeLessThan(0.05);
