@@ -11,6 +11,14 @@ export { driftImages } from "./drift/images.ts";
 export { withinFrame } from "./drift/within-frame.ts";
 
 // echem
+export { charge } from "./echem/charge.ts";
+export { cycles } from "./echem/cycles.ts";
+export { efficiency } from "./echem/efficiency.ts";
+export { impedance } from "./echem/impedance.ts";
+export { incrementalCapacity } from "./echem/incremental-capacity.ts";
+export { polarisation } from "./echem/polarisation.ts";
+export { relaxation } from "./echem/relaxation.ts";
+export { selfDischarge } from "./echem/self-discharge.ts";
 export { steps } from "./echem/steps.ts";
 
 // image

@@ -15,6 +15,12 @@
  */
 export const UNKNOWN = -1, REST = 0, CHARGE = 1, DISCHARGE = 2, CV_CHARGE = 3, CV_DISCHARGE = 4; // prettier-ignore
 
+/** Names of the codes, for schemas. */
+export const STATES = {
+  [UNKNOWN]: "unknown", [REST]: "rest", [CHARGE]: "charge", [DISCHARGE]: "discharge",
+  [CV_CHARGE]: "charge at constant voltage", [CV_DISCHARGE]: "discharge at constant voltage",
+}; // prettier-ignore
+
 export interface StateSettings {
   readonly restCurrent_A: number;
   readonly cvVoltage_V: number;
@@ -108,4 +114,9 @@ function placeOf(sorted: readonly number[], value: number): number {
 function median(sorted: readonly number[]): number {
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** 1 where the cell charges, -1 where it discharges, at constant voltage or not; 0 where it does neither. */
+export function signOf(kind: number): -1 | 0 | 1 {
+  return kind === CHARGE || kind === CV_CHARGE ? 1 : kind === DISCHARGE || kind === CV_DISCHARGE ? -1 : 0;
 }

@@ -7,11 +7,22 @@ import {
   scalar,
   WiringError,
   type Fields,
+  type NumericArray,
 } from "../../runtime/index.ts";
 import {
-  CHARGE, CV_CHARGE, CV_DISCHARGE, DISCHARGE, freshMemory, observe, REST, stateAt, UNKNOWN, WARM_UP, type Memory,
+  freshMemory, observe, REST, stateAt, STATES, UNKNOWN, WARM_UP, type Memory,
 } from "./current-state.ts"; // prettier-ignore
-import { addTo, freshStep, kindOf, RESTING, summary, type Row, type Step } from "./step-sums.ts";
+import { COULOMB_PER_MAH, gapFactor, nothingBefore, type Before } from "./intervals.ts";
+import {
+  freshStep,
+  kindCalled,
+  kindOf,
+  RESTING,
+  summary,
+  take as takeRow,
+  type Row,
+  type Step,
+} from "./step-sums.ts";
 
 /**
  * The steps of a cycling test: one row of `steps` for each that has finished, and one of `state` for every record.
@@ -25,18 +36,15 @@ import { addTo, freshStep, kindOf, RESTING, summary, type Row, type Step } from 
  *
  * The cycler's own counts (`step_count`, else `ns` and `half_cycle`, and with them `mode`) say where a step ends; a
  * file without them is cut by what current and voltage do (current-state.ts), where a new state must last for
- * `min_dwell` records. `agreement` is the share of a step's records whose current says what the step is called.
+ * `min_dwell` records. What a counted step is called is said by the cycler's step type (`status`, a code with names such as
+ * CC_Chg) or `mode`, else by its records. `agreement` is the share of a step's records whose current says what the step is called.
  *
- * An interval longer than `gap_factor` times the longest of the last 64 is a gap: nothing is integrated over it, and it
- * is counted. (Of five times their median, as is often used, records taken every so many millivolt would lose up to
- * 42 % of their charge.) Nor is anything over a record without current or voltage, or over the change of a step.
+ * An interval longer than `gap_factor` times the longest of the last 64 of its step is a gap: nothing is integrated over
+ * it, and it is counted. Nor is anything over a record without current or voltage, or over the change of a step
+ * (intervals.ts).
  *
  * A step is timed by its last record; `start` is its first. What was not measured is NaN.
  */
-const STATES = {
-  [UNKNOWN]: "unknown", [REST]: "rest", [CHARGE]: "charge", [DISCHARGE]: "discharge",
-  [CV_CHARGE]: "charge at constant voltage", [CV_DISCHARGE]: "discharge at constant voltage",
-}; // prettier-ignore
 
 /** No current was measured in so many records: it is not waited for any longer. */
 const MOST_WAITING = 1024;
@@ -54,7 +62,7 @@ interface State {
   toldLast: number;
   /** Records that wait: for that, or for a new state to last. */
   waiting: Row[];
-  intervals_s: number[];
+  before: Before;
   memory: Memory;
 }
 
@@ -120,10 +128,7 @@ export const steps = defineOperator({
       doc: "voltage stands still if it moves by less from record to record",
     }),
     min_dwell: integer(2, { min: 1, doc: "records that a new state must last" }),
-    gap_factor: quantity("1", 5, {
-      min: 1,
-      doc: "an interval so many times longer than the longest of late is a gap",
-    }),
+    gap_factor: gapFactor,
   },
   start({ by, rest_current, cv_voltage, min_dwell, gap_factor }, { inputs }) {
     const given = inputs.echem.fields;
@@ -133,14 +138,20 @@ export const steps = defineOperator({
         : COUNTS.filter((name) => name in given && !(name === "ns" && "step_count" in given));
     const modes = counts.includes("mode");
     const counted = counts.some((name) => name !== "mode");
+    // A column that readers of cyclers' files give; not declared as an input, since others may call a text so.
+    const status = counted && given["status"]?.kind === "code" ? given["status"].codes : undefined;
+    const called = Object.fromEntries(
+      Object.entries(status ?? {}).map(([value, name]) => [value, kindCalled(name)]),
+    );
     const settings = { restCurrent_A: rest_current, cvVoltage_V: cv_voltage };
     let s: State = {
-      index: -1, counts: [], told: false, toldLast: UNKNOWN, step: undefined, kind: UNKNOWN, waiting: [], intervals_s: [], memory: freshMemory(),
+      index: -1, counts: [], told: false, toldLast: UNKNOWN, step: undefined, kind: UNKNOWN, waiting: [], before: nothingBefore(), memory: freshMemory(),
     }; // prettier-ignore
 
     return {
       step({ echem }, out, upTo) {
         const { length, time, seconds, voltage_volt, current_ampere } = echem;
+        const statuses = status && (echem.columns["status"] as NumericArray | undefined);
         const told = { time: [] as bigint[], step_index: [] as number[], kind: [] as number[] };
 
         const close = (): void => {
@@ -152,21 +163,21 @@ export const steps = defineOperator({
             });
           s.step = undefined;
         };
-        const open = (kind: number, mode: number): void => {
+        const open = (kind: number, mode: number, called: number): void => {
           close();
           s.index++;
           s.kind = kind;
-          s.step = freshStep(mode);
+          s.step = freshStep(mode, called);
         };
         /** A record that surely belongs to the open step. */
         const take = (row: Row): void => {
-          addTo(s.step!, row, s.intervals_s, gap_factor);
+          takeRow(s.step!, row, s.before, gap_factor);
           told.time.push(row.time);
           told.step_index.push(s.index);
           told.kind.push(counted ? kindOf(s.step!, settings) : s.kind);
         };
         const settle = (): void => {
-          if (!s.step) open(s.waiting.find(({ state }) => state !== UNKNOWN)?.state ?? UNKNOWN, 0);
+          if (!s.step) open(s.waiting.find(({ state }) => state !== UNKNOWN)?.state ?? UNKNOWN, 0, UNKNOWN);
           for (const row of s.waiting.splice(0)) take(row);
         };
         /** Cuts by state: a new one counts once it has lasted. */
@@ -184,7 +195,7 @@ export const steps = defineOperator({
           s.waiting.push(row);
           if (s.waiting.filter(({ state }) => state === row.state).length < min_dwell) return;
           if (s.step && s.kind === UNKNOWN && s.step.rows <= WARM_UP) s.kind = row.state;
-          else open(row.state, 0);
+          else open(row.state, 0, UNKNOWN);
           settle();
         };
         const tell = (row: Row): void => {
@@ -197,14 +208,14 @@ export const steps = defineOperator({
           const resting = modes && echem.mode[i] === RESTING;
           const row: Row = {
             time: time[i]!, seconds: seconds[i]!, current_A: current_ampere[i]!, voltage_V: voltage_volt[i]!,
-            dq_C: given["dq"] ? echem.dq[i]! * 3.6 : NaN, resting, state: resting ? REST : UNKNOWN,
+            dq_C: given["dq"] ? echem.dq[i]! * COULOMB_PER_MAH : NaN, resting, state: resting ? REST : UNKNOWN,
           }; // prettier-ignore
           observe(s.memory, row.current_A);
           const known = s.memory.rows >= WARM_UP; // else its noise cannot be told yet
           if (counted) {
             const now = counts.map((name) => echem[name][i]!);
             if (!s.step || now.some((value, k) => value !== s.counts[k])) {
-              open(UNKNOWN, modes ? echem.mode[i]! : 0);
+              open(UNKNOWN, modes ? echem.mode[i]! : 0, called[statuses?.[i] as number] ?? UNKNOWN);
               s.counts = now;
             }
             if (known) tell(row);

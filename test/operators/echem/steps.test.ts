@@ -1,11 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { steps } from "../../../operators/echem/steps.ts";
-import { bdfColumns, bdfOf } from "../../../sources/echem/bdf.ts";
-import { decodeRecords, fieldsOf, readMpr } from "../../../sources/echem/mpr.ts";
-import { timesOf } from "../../../sources/echem/test-time.ts";
+import { code, label } from "../../../runtime/index.ts";
 import { feed } from "../../helpers/feed.ts";
+import { echemOf, expectedOf, sharedThere } from "./field-files.ts";
 
 const REST = 0, CHARGE = 1, DISCHARGE = 2, CV_CHARGE = 3; // prettier-ignore
 
@@ -153,6 +151,46 @@ describe("ground truth, by the cycler's counts", () => {
     expect(found.agreement[0]).toBeCloseTo(71 / 96, 12); // of the first four nothing can be told
   });
 
+  test("what the cycler calls a step counts for more than its records", () => {
+    const names = { 0: "Rest", 1: "CC_Chg", 2: "CV DChg", 3: "CCCV_Chg", 4: "SIM", 5: "CC_DChg" };
+    const counts = [0, 1, 2, 3, 4, 5];
+    const all = cell([rest(10), ...counts.slice(1).map(() => rest(20))]);
+    const of = (of: (i: number) => number): Int32Array =>
+      Int32Array.from({ length: 110 }, (_, i) => of(i < 10 ? 0 : 1 + Math.floor((i - 10) / 20)));
+    const echem = { ...all, step_count: of((i) => i), status: of((i) => i) };
+    const fields = { ...steps.input.echem, status: code({ codes: names }) };
+    const { steps: found } = feed(steps, { echem }, { schema: { echem: fields } });
+    expect([...found.kind]).toEqual([REST, CHARGE, 4, REST, REST, DISCHARGE]);
+    // a text of that name, as another program may have it, says nothing
+    const text = { ...echem, status: Array(110).fill("CC_Chg") };
+    const plain = feed(
+      steps,
+      { echem: text as never },
+      { schema: { echem: { ...fields, status: label() } } },
+    );
+    expect([...plain.steps.kind]).toEqual(Array(6).fill(REST));
+  });
+
+  test("a step in which the cell wakes is no rest, one that begins with a current left over is", () => {
+    const counted = (parts: Part[]): Echem => ({ ...cell(parts), step_count: new Int32Array(100) });
+    expect([...feed(steps, { echem: counted([rest(90), constant(10, 1)]) }).steps.kind]).toEqual([CHARGE]);
+    expect([...feed(steps, { echem: counted([rest(90), constant(10, -1)]) }).steps.kind]).toEqual([
+      DISCHARGE,
+    ]);
+    expect([...feed(steps, { echem: counted([rest(50), constant(1, 1), rest(49)]) }).steps.kind]).toEqual([
+      REST,
+    ]);
+    expect([...feed(steps, { echem: counted([constant(10, 1), rest(90)]) }).steps.kind]).toEqual([REST]);
+  });
+
+  test("each step has a cadence of its own: a slow one after a fast one has no gap", () => {
+    const echem: Echem = { ...cell([constant(120, 1)], 1), step_count: Int32Array.from({ length: 120 }, (_, i) => (i < 100 ? 1 : 2)) };
+    for (let i = 100; i < 120; i++) echem.time[i] = 99_001_000_000n + BigInt(i - 100) * 60_000_000_000n;
+    const { steps: found } = feed(steps, { echem });
+    expect([...found.gaps]).toEqual([0, 0]);
+    expect(found.charge_ampere_hour[1]).toBeCloseTo((19 * 60) / 3600, 12);
+  }); // prettier-ignore
+
   test("charge that the cycler measured is summed as it stands, gaps and first records too", () => {
     const dq = Float64Array.from({ length: 60 }, (_, i) => i * 1e-3);
     const { steps: found } = feed(steps, { echem: { ...counted, dq } });
@@ -256,44 +294,13 @@ test("cut, saved and loaded anywhere, not one bit changes; twice the current is 
   ); // prettier-ignore
 });
 
-// Files of the field, where the shared data lie beside the checkout.
-
-const shared = new URL("../../../../shared/data/echem/", import.meta.url);
-
-interface Expected {
-  file: string;
-  half_cycles?: { half_cycle: number; rows: number; t0_s: number; t1_s: number; q_end_mAh: number }[];
-}
-
-describe.runIf(existsSync(shared))("files of the field", () => {
-  const expected = existsSync(shared)
-    ? (JSON.parse(
-        readFileSync(new URL("expected.json", shared), "utf8").replaceAll(/: NaN\b/g, ": null"),
-      ) as Expected[])
-    : [];
-
-  async function echemOf(file: string): Promise<{ columns: never; fields: never }> {
-    const bytes = new Uint8Array(readFileSync(new URL(file, shared)));
-    const mpr = await readMpr(async (at, length) => bytes.subarray(at, at + length), bytes.length);
-    const vendor = decodeRecords(
-      mpr,
-      bytes.subarray(mpr.firstRecord, mpr.firstRecord + mpr.records * mpr.recordLength),
-    );
-    const bdf = bdfOf(fieldsOf(mpr));
-    const columns = {
-      time: timesOf(0n, vendor["test_time_second"] as Float64Array),
-      ...vendor,
-      ...bdfColumns(bdf, vendor, mpr.records, NaN),
-    };
-    return { columns: columns as never, fields: { ...fieldsOf(mpr), ...bdf.fields } as never };
-  }
-
+describe.runIf(sharedThere)("files of the field", () => {
   // The cycler's own sum over each half cycle, printed to nine digits.
   test.each(["gcpl.mpr", "jdb11-1_c3_gcpl_5cycles_2V-3p8V_C-24_data_C09.mpr", "gcpl.issue_211.mpr"])(
     "%s: charge of every half cycle",
     async (name) => {
-      const known = expected.find(({ file }) => file === `biologic/${name}`)!.half_cycles!;
-      const { columns, fields } = await echemOf(`biologic/${name}`);
+      const known = expectedOf(`biologic/${name}`).half_cycles!;
+      const { columns, fields } = await echemOf(name);
       const { steps: found } = feed(steps, { echem: columns }, { schema: { echem: fields }, rows: 1000 });
       for (const { t0_s, t1_s, q_end_mAh, rows } of known) {
         const within = [...found.time.keys()].filter(
@@ -308,7 +315,7 @@ describe.runIf(existsSync(shared))("files of the field", () => {
   );
 
   test("a symmetric cell: what current alone tells is what the cycler counted", async () => {
-    const { columns, fields } = await echemOf("biologic/gcpl.mpr");
+    const { columns, fields } = await echemOf("gcpl.mpr");
     const counted = feed(steps, { echem: columns }, { schema: { echem: fields } }).steps;
     const told = feed(
       steps,
