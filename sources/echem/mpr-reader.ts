@@ -10,7 +10,15 @@
 import { bdfColumns, bdfOf } from "./bdf.ts";
 import { Rewritten, ROWS_AT_A_TIME, type Chunk, type EchemFormat, type EchemReader, type Look, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { FileReader, FileState } from "./file-reader.ts";
-import { decodeRecords, fieldsOf, isMpr, readMpr, type Module, type Mpr } from "./mpr.ts";
+import {
+  decodeRecords,
+  fieldsOf,
+  isMpr,
+  readMpr,
+  type Module,
+  type Mpr,
+  type Problem as MprProblem,
+} from "./mpr.ts";
 
 export const biologicMpr: EchemFormat = {
   name: "BioLogic .mpr",
@@ -54,7 +62,8 @@ class MprReader implements EchemReader {
     this.#flags = mpr.columns.find(({ name }) => name === "flags")?.offset ?? -1;
     const { test_time_second, ...others } = vendor;
     this.fields = { ...(test_time_second && { test_time_second }), ...this.#bdf.fields, ...others };
-    this.problems = mpr.problems.map(({ at, what, unread }) => ({ where: `byte ${at}`, what, ...(unread && { unread }) }));
+    // What is not whole may only not be there yet: said once nothing more comes.
+    this.problems = mpr.problems.filter(({ at, unread }) => !unread && at !== this.#data.start).map(said);
   } // prettier-ignore
 
   get metadata(): Readonly<Record<string, string>> {
@@ -103,7 +112,12 @@ class MprReader implements EchemReader {
       if (rows > 0 || cut) yield this.#chunk(bytes.subarray(0, rows * recordLength), rows, problems);
       if (rows < most) break;
     }
-    if (look === "closing" && written < wanted) {
+    if (look !== "closing") return;
+    const { size } = await this.#file.state();
+    const { problems } = await readMpr(this.#file.read, size);
+    const unread = problems.filter(({ at, unread }) => unread || at === this.#data.start).map(said);
+    if (unread.length > 0) yield this.#chunk(new Uint8Array(0), 0, unread);
+    if (written < wanted) {
       const where = `byte ${firstRecord + written * recordLength}, record ${written}`;
       const what = `from here on all bytes are zero, as where nothing was written; ${wanted - written} records are missing`;
       yield this.#chunk(new Uint8Array(0), 0, [{ where, what, unread: true }]);
@@ -182,10 +196,14 @@ class MprReader implements EchemReader {
     const end = start + new DataView(lengths.buffer, lengths.byteOffset).getUint32(0, true);
     const recordsTo = (byte: number): number => Math.max(0, Math.floor((byte - firstRecord) / recordLength));
     const count = Math.min(stored, recordsTo(size));
-    const whole = Math.min(count, recordsTo(end));
     // What stands behind the module's end is another module, once its length has come to be right.
-    const next = stored === recordsTo(end) ? await this.#file.read(end, 16) : new Uint8Array(0);
-    return { count, whole, ended: /^MODULEVMP (LOG|loop)/.test(String.fromCharCode(...next)) };
+    const next = String.fromCharCode(...(await this.#file.read(end, 16)));
+    const lengthHolds = end >= size || next.startsWith("MODULE");
+    return {
+      count,
+      whole: lengthHolds ? Math.min(count, recordsTo(end)) : count,
+      ended: stored === recordsTo(end) && /^MODULEVMP (LOG|loop)/.test(next),
+    };
   }
 
   /** EC-Lab writes the whole file anew when text is exported, and may add columns; rows must not be read across that. */
@@ -205,3 +223,9 @@ class MprReader implements EchemReader {
     if (this.#done === 0) this.#head = now;
   }
 }
+
+const said = ({ at, what, unread }: MprProblem): Problem => ({
+  where: `byte ${at}`,
+  what,
+  ...(unread && { unread }),
+});

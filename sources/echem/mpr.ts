@@ -121,6 +121,8 @@ export async function readMpr(read: ReadAt, size: number): Promise<Mpr> {
     technique,
     analogs: readAnalogs(await body("VMP ExtDev")),
     finished: logBody !== undefined,
+    size,
+    lengthHolds: modules.at(-1) !== data || data.start + data.length >= size,
   };
   const log = logBody && readLog(logBody);
   return {
@@ -188,6 +190,10 @@ interface About {
   readonly analogs: ReadonlyMap<number, VendorColumn>;
   /** It has a LOG module, so the run has ended and its count of records is no longer behind. */
   readonly finished: boolean;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Where the module's length says it ends, another begins, or the file ends. */
+  readonly lengthHolds: boolean;
 }
 
 type Table = Pick<Mpr, "ids" | "columns" | "recordLength" | "firstRecord" | "records">;
@@ -228,14 +234,20 @@ async function readTable(read: ReadAt, data: Module, about: About, problems: Pro
     problems,
   );
   const firstRecord = data.start + layout.first;
-  const there = Math.max(0, Math.floor((data.available - layout.first) / recordLength)) || 0;
+  const recordsIn = (bytes: number): number => Math.max(0, Math.floor((bytes - layout.first) / recordLength));
+  // A length that is behind, as in a file that is being written, ends in the middle of the records.
+  const there = recordsIn(about.lengthHolds ? data.available : about.size - data.start);
   const records = Math.min(stored, there);
   if (declared !== stored * recordLength) {
-    const holds = declared < 0 ? 0 : Math.floor(declared / recordLength);
+    const holds = recordsIn(data.length);
+    // Where only the length is behind, every record is there, and the walk went astray within them.
+    const isBehind = !about.lengthHolds && records === stored;
+    if (isBehind) problems.splice(0, problems.length, ...problems.filter(({ at }) => at < data.start));
+    const read = about.lengthHolds ? `${records} that both have` : `${records} that are there`;
     problems.push({
       at: data.start,
-      what: `"VMP data" says ${stored} records, its length holds ${holds}; read are the ${records} that both have`,
-      unread: true,
+      what: `"VMP data" says ${stored} records, its length holds ${holds}; read are the ${read}`,
+      ...(!isBehind && { unread: true }),
     });
   }
   if (records < stored && data.available < data.length) {
