@@ -21,6 +21,7 @@ import { parse } from "yaml";
 import { checkPipeline, readPipeline } from "../cli/pipeline.ts";
 import { registry } from "../cli/registry.ts";
 import { image, scalar, type AnySource } from "../runtime/index.ts";
+import { PushedRows } from "../sources/echem/pushed-rows.ts";
 import { command } from "./helpers/command.ts";
 import { runToEnd } from "./helpers/graph.ts";
 import { recordedRun } from "./helpers/recorded-run.ts";
@@ -53,6 +54,7 @@ test("every block is of a kind that is run, or is output", () => {
   expect([...kinds].sort()).toEqual([
     "README.md python", "README.md sh", "README.md ts",
     "docs/afm.md yaml",
+    "docs/electrochemistry.md json", "docs/electrochemistry.md yaml",
     "docs/first-hour.md sh", "docs/first-hour.md text", "docs/first-hour.md ts", "docs/first-hour.md yaml",
     "docs/pipeline-files.md ", "docs/pipeline-files.md yaml",
     "docs/protocol.md js",
@@ -69,6 +71,12 @@ test("every link within the repository leads somewhere", () => {
     );
   });
   expect(broken).toEqual([]);
+});
+
+test("docs/electrochemistry.md: the message is taken by echem/push", () => {
+  const [message] = of("docs/electrochemistry.md", "json");
+  const { rows, seq, refused } = new PushedRows({ pressure: "bar" }).take(Buffer.from(message!), false, 0n);
+  expect([rows, seq, refused]).toEqual([1, 12, undefined]);
 });
 
 describe("pipeline files", () => {

@@ -1,11 +1,17 @@
 /**
  * Cuts a derived stream by its rows alone: after a fixed number of them, by their size, and at each whole pane of
- * event time, counted from 1970. How the rows came, and when, leaves no trace; so a replay writes the same bytes.
+ * event time, counted from 1970, that has brought enough of them; what is slower waits for the end of the long pane. How the
+ * rows came, and when, leaves no trace; so a replay writes the same bytes.
  */
 import { join, timesOf, valuesOf, type Flat, type Layout, type Piece } from "./layout.ts";
 
 export const MAX_ROWS = 8192;
 export const MAX_BYTES = 4 * 1024 * 1024;
+
+/** A message of its own costs some 500 bytes; a batch is worth it from so many on. */
+const WORTH_BYTES = 4096;
+/** Panes in a long pane, at the end of which a batch is cut whatever it holds. */
+const LONG = 60n;
 
 export interface CutRule {
   readonly rows?: number;
@@ -23,6 +29,7 @@ export class Cutter {
   #rows = 0;
   #bytes = 0;
   #paneEnd = 0n;
+  #longEnd = 0n;
 
   constructor(layout: Layout, { rows = MAX_ROWS, bytes = MAX_BYTES, pane }: CutRule) {
     this.#layout = layout;
@@ -37,9 +44,12 @@ export class Cutter {
     const times = timesOf(flat);
     let from = 0;
     while (from < flat.rows) {
-      if (this.#rows > 0 && this.#pane !== undefined && times[from]! >= this.#paneEnd)
-        done.push(this.#close());
-      if (this.#rows === 0 && this.#pane !== undefined) this.#paneEnd = endOfPane(times[from]!, this.#pane);
+      if (this.#pane !== undefined) {
+        const time = times[from]!;
+        if (this.#isOver(time)) done.push(this.#close());
+        if (this.#rows === 0) this.#longEnd = endOfPane(time, LONG * this.#pane);
+        if (this.#rows === 0 || time >= this.#paneEnd) this.#paneEnd = endOfPane(time, this.#pane);
+      }
       let to = Math.min(flat.rows, from + this.#maxRows - this.#rows);
       if (this.#pane !== undefined && times[to - 1]! >= this.#paneEnd)
         to = firstAtOrAfter(times, this.#paneEnd, from, to);
@@ -59,9 +69,14 @@ export class Cutter {
 
   /** No later row is before the watermark: gives the open batch if its pane is over. */
   advance(watermark: bigint): Flat | undefined {
-    return this.#rows > 0 && this.#pane !== undefined && watermark >= this.#paneEnd
-      ? this.#close()
-      : undefined;
+    return this.#pane !== undefined && this.#isOver(watermark) ? this.#close() : undefined;
+  }
+
+  /** Whether the open batch ends where all rows before this time have come. */
+  #isOver(time: bigint): boolean {
+    if (this.#rows === 0 || time < this.#paneEnd) return false;
+    const bytes = this.#layout.varies ? this.#bytes : this.#rows * this.#layout.fixedBytes;
+    return bytes >= WORTH_BYTES || time >= this.#longEnd;
   }
 
   /** Gives what is left: no row comes any more. */
