@@ -7,6 +7,7 @@ import { DrawnView } from "./drawn-view.ts";
 import { colourAt } from "./colour-maps.ts";
 import type { Ms } from "./client/types.ts";
 import {
+  equalSpans,
   marksBelow,
   marksLeft,
   plane,
@@ -296,17 +297,6 @@ const scaleOf = (unit: string, [low, high]: Span): Scale =>
   readableScale(unit, Math.max(Math.abs(low), Math.abs(high)));
 
 const axisName = ({ title }: Column, { unit }: Scale): string => `${title}${unit && `, ${unit}`}`;
-
-/** The shorter of the two grows until a unit is as long on both axes. */
-function equalSpans(box: Box, xs: Span, ys: Span): [Span, Span] {
-  const [wide, high] = [box.right - box.left, box.bottom - box.top];
-  const perPixel = Math.max((xs[1] - xs[0]) / wide, (ys[1] - ys[0]) / high);
-  const about = ([low, high_]: Span, pixels: number): Span => {
-    const [middle, half] = [(low + high_) / 2, (perPixel * pixels) / 2];
-    return [middle - half, middle + half];
-  };
-  return [about(xs, wide), about(ys, high)];
-}
 
 /** The point of the moment: not a ring, which would look like an error. */
 function dot(c: CanvasRenderingContext2D, x: number, y: number, ratio: number): void {

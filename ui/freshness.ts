@@ -1,6 +1,9 @@
 /**
  * Is a stream as young as it usually is? Three states: fresh, late (over 1.5 of its own interval), stale (over 3).
  * Ages are by event time, so a run at 60 times the clock ages 60 times as fast.
+ *
+ * Where the source says when its next rows are due, that is what counts: a file that is written every half minute holds
+ * rows a second apart. Fresh until due, late after that, stale once overdue by 3 times what it had been ahead.
  */
 import type { Client, Ms } from "./client/types.ts";
 import type { EventClock } from "./event-clock.ts";
@@ -49,6 +52,13 @@ export function freshness({ lastTime, interval, now, ended, slack }: AgeOf): Fre
   return age > 1.5 * interval + slack ? "late" : "fresh";
 }
 
+/** The same by what the source says: seconds until rows are due, now and when that was said. */
+export function freshnessByDue(due_s: number, ahead_s: number, slack_s: number): Freshness {
+  if (due_s >= -slack_s) return "fresh";
+  // Overdue since before the page was opened: nobody knows the interval.
+  return ahead_s > 0 && -due_s > 3 * ahead_s + slack_s ? "stale" : "late";
+}
+
 /** The way to the page and its ticks, ms by the clock: nobody's lateness. */
 const SLACK: Ms = 1500;
 
@@ -61,11 +71,16 @@ export interface StreamAge {
 
 /** The ages of all streams against the intervals that each was seen to keep. */
 export class StreamAges {
-  readonly #client: Pick<Client, "connection" | "catalogue">;
+  readonly #client: Pick<Client, "connection" | "catalogue" | "health">;
   readonly #clock: Pick<EventClock, "now" | "speed">;
   readonly #cadences = new Map<string, Cadence>();
+  /** By stream: seconds until its rows are due, and how many it were when that was said. */
+  readonly #due = new Map<string, { now_s: number; ahead_s: number }>();
 
-  constructor(client: Pick<Client, "connection" | "catalogue">, clock: Pick<EventClock, "now" | "speed">) {
+  constructor(
+    client: Pick<Client, "connection" | "catalogue" | "health">,
+    clock: Pick<EventClock, "now" | "speed">,
+  ) {
     this.#client = client;
     this.#clock = clock;
   }
@@ -77,6 +92,14 @@ export class StreamAges {
       if (!cadence) this.#cadences.set(stream, (cadence = new Cadence()));
       cadence.see(lastTime);
     }
+    for (const { stream, due_s } of this.#client.health) {
+      if (due_s === undefined || Number.isNaN(due_s)) this.#due.delete(stream);
+      else {
+        const before = this.#due.get(stream);
+        const again = before === undefined || due_s > before.now_s;
+        this.#due.set(stream, { now_s: due_s, ahead_s: again ? Math.max(0, due_s) : before.ahead_s });
+      }
+    }
   }
 
   of(stream: string): StreamAge {
@@ -85,13 +108,13 @@ export class StreamAges {
     // While the server is out of reach nobody knows how old anything is.
     const lastTime = entry && this.#client.connection.state === "open" ? entry.lastTime : NaN;
     const { now, speed } = this.#clock;
-    const state = freshness({
-      lastTime,
-      interval,
-      now,
-      ended: entry?.state === "ended",
-      slack: SLACK * Math.max(1, speed),
-    });
-    return { state, age: Math.max(0, now - lastTime), interval };
+    const due = this.#due.get(stream);
+    const ended = entry?.state === "ended";
+    const byDue = due !== undefined && !ended && Number.isFinite(lastTime);
+    const state = byDue
+      ? freshnessByDue(due.now_s, due.ahead_s, SLACK / 1000)
+      : freshness({ lastTime, interval, now, ended, slack: SLACK * Math.max(1, speed) });
+    const usual = byDue && due.ahead_s > 0 ? 1000 * due.ahead_s : interval;
+    return { state, age: Math.max(0, now - lastTime), interval: usual };
   }
 }

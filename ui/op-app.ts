@@ -3,6 +3,7 @@ import { css, html, LitElement, type PropertyValues } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { AlarmLog, type Onset } from "./alarm-log.ts";
 import type { Client, Ms, StreamEntry, Subscription } from "./client/types.ts";
+import type { CyclePanels } from "./cycle-panels.ts";
 import { EventClock } from "./event-clock.ts";
 import { StreamAges } from "./freshness.ts";
 import { FrameLoop } from "./frame-loop.ts";
@@ -29,16 +30,20 @@ import "./op-against.ts";
 import "./op-alarm-strip.ts";
 import "./op-curve.ts";
 import "./op-drift.ts";
+import "./op-efficiency.ts";
 import "./op-event-lane.ts";
 import "./op-header.ts";
 import "./op-help.ts";
 import "./op-image.ts";
+import "./op-impedance.ts";
+import "./op-incremental.ts";
 import "./op-panel-list.ts";
 import "./op-region.ts";
 import "./op-streams.ts";
 import "./op-tomography.ts";
 import "./op-trace.ts";
 import "./op-veil.ts";
+import "./op-voltage-capacity.ts";
 
 /**
  * Dispatched after a frame has been painted: `time` is that of the newest row that had been handed to an element when
@@ -159,12 +164,35 @@ export class OpApp extends LitElement {
         min-height: 0;
       }
       .plots > * {
-        flex: 1 1 240px;
+        flex: 1 1 170px;
         height: 92px;
       }
       .plots > [large] {
         flex-basis: 100%;
         height: 330px;
+      }
+      /* Without pictures the plots have their place. */
+      .pictures[hidden] {
+        display: none;
+      }
+      .plots.only {
+        flex: 1 1 0;
+        display: grid;
+        grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
+        grid-auto-rows: minmax(120px, 1fr);
+      }
+      .plots.only > * {
+        height: auto;
+      }
+      .plots.only > [large] {
+        grid-column: 1 / -1;
+        grid-row: span 2;
+        min-height: 330px;
+        order: -1;
+      }
+      .plots.only:not(.open) > :last-child:nth-child(odd),
+      .plots.only.open > :last-child:nth-child(even) {
+        grid-column: 1 / -1;
       }
       .pictures > .plots {
         flex-direction: column;
@@ -304,6 +332,7 @@ export class OpApp extends LitElement {
     const { choice, chosen } = this;
     const more = [
       ...choice.drifts.slice(1),
+      ...this.#cyclic.filter(({ shown }) => !shown).map(({ panel }) => panel),
       ...(choice.against || choice.columns.length === 0 ? [] : [AGAINST]),
     ];
     const offered = [...choice.more, ...choice.moreTomographies, ...choice.moreImages, ...more];
@@ -342,7 +371,7 @@ export class OpApp extends LitElement {
           ${traces.length === 0 ? html`<p class="empty">Waiting for the first stream.</p>` : ""}
         </section>
         <section class="views" aria-label="Images, curves and scores">
-          <div class="pictures">
+          <div class="pictures" ?hidden=${!this.#pictured && !this.picked}>
             ${repeat(
               tomographies,
               ({ id, planes }) => [id, ...planes.map((plane) => plane.id)].join(),
@@ -425,13 +454,36 @@ export class OpApp extends LitElement {
     `;
   }
 
+  /** Something besides traces and plots stands on the page. */
+  get #pictured(): boolean {
+    const { tomography, images, curve } = this.choice;
+    return tomography !== undefined || images.length > 0 || curve !== undefined;
+  }
+
+  /** Views of cycles, and whether they are shown from the start: beside pictures V against Q alone, else one of each. */
+  get #cyclic(): { readonly kind: keyof CyclePanels; readonly panel: CyclePanel; readonly shown: boolean }[] {
+    const { cyclic } = this.choice;
+    const kinds = ["capacity", "incremental", "impedance", "efficiency"] as const;
+    return kinds.flatMap((kind) =>
+      cyclic[kind].map((panel, i) => ({
+        kind, panel, shown: i === 0 && (kind === "capacity" || !this.#pictured),
+      })),
+    ); // prettier-ignore
+  }
+
   #plots(page: Page) {
     const { choice, chosen, opened } = this;
     const drifts = choice.drifts.filter(({ id }, i) => i === 0 || chosen.has(id));
     const against = choice.columns.length > 0 && (choice.against !== undefined || chosen.has(AGAINST.id));
-    if (drifts.length === 0 && !against) return undefined;
+    const cyclic = this.#cyclic.filter(({ panel, shown }) => shown || chosen.has(panel.id));
+    if (drifts.length === 0 && !against && cyclic.length === 0) return undefined;
     const open = (id: string) => () => (this.opened = opened === id ? undefined : id);
-    return html`<div class="plots ${opened === undefined ? "" : "open"}">
+    return html`<div class="plots ${opened === undefined ? "" : "open"} ${this.#pictured ? "" : "only"}">
+      ${repeat(
+        cyclic,
+        ({ panel }) => panel.id,
+        ({ kind, panel }) => this.#cycleView(page, kind, panel, open(panel.id)),
+      )}
       ${repeat(
         drifts,
         ({ id, x, y }) => [id, x.column, y.column].join(),
@@ -456,6 +508,20 @@ export class OpApp extends LitElement {
       }
     </div>`;
   }
+
+  #cycleView(page: Page, kind: keyof CyclePanels, panel: CyclePanel, open: () => void) {
+    const large = this.opened === panel.id;
+    switch (kind) {
+      case "capacity":
+        return html`<op-voltage-capacity .page=${page} .panel=${panel} ?large=${large} @open=${open}></op-voltage-capacity>`;
+      case "incremental":
+        return html`<op-incremental .page=${page} .panel=${panel} ?large=${large} @open=${open}></op-incremental>`;
+      case "impedance":
+        return html`<op-impedance .page=${page} .panel=${panel} ?large=${large} @open=${open}></op-impedance>`;
+      case "efficiency":
+        return html`<op-efficiency .page=${page} .panel=${panel} ?large=${large} @open=${open}></op-efficiency>`;
+    }
+  } // prettier-ignore
 
   #trace(page: Page, panel: Panel, showTime: boolean) {
     const removable = this.chosen.has(panel.id);
@@ -736,6 +802,8 @@ export class OpApp extends LitElement {
     axis.point(Math.min(to, Math.max(from, at + (direction * (to - from)) / 100)));
   }
 }
+
+type CyclePanel = CyclePanels[keyof CyclePanels][number];
 
 const panelKey = ({ id }: { readonly id: string }): string => id;
 

@@ -14,6 +14,7 @@ const KEYS: readonly [string, string][] = [
   ["drag on an image", "the mean of a region over time, with its error; with Shift of a circle"],
   ["click on a map", "the curve behind the pixel, with its fit; or arrows and Enter"],
   ["drag on its colours", "what the colours are spread over; or arrows on either end"],
+  ["↑  ↓ on a plot", "of one that is opened: earlier cycles and spectra by name"],
   ["A", "evidence of the newest alarm"],
   ["+", "choose panels"],
   ["H", "health of the streams"],

@@ -4,6 +4,7 @@
  */
 import type { StreamEntry } from "./client/types.ts";
 import { curveOf, type CurvePanel } from "./curve-panels.ts";
+import { cyclePanelsOf, type CyclePanels } from "./cycle-panels.ts";
 import {
   imagesOf, isTruth, tomographiesOf, withErrors, type ImagePanel, type TomographyPanel,
 } from "./image-panels.ts"; // prettier-ignore
@@ -63,6 +64,8 @@ export interface Choice {
   /** What is drawn against what from the start, and all columns that can be. */
   readonly against: Pair | undefined;
   readonly columns: readonly Column[];
+  /** What comes again with each cycle. */
+  readonly cyclic: CyclePanels;
   /** What stands for the whole run in the overview. */
   readonly overview: Trace | undefined;
   /** Code columns that say in words what the cell is doing. */
@@ -151,12 +154,13 @@ function worth(entry: StreamEntry, { quantity, band, spread, error }: Trace, pla
   if (entry.provisional) points -= 5;
   if (band || spread) points += 4;
   if (error) points += 2;
+  if (kinds.includes("curve")) points -= 6; // a column beside a force curve or a spectrum belongs to it
   if (quantity === "voltage" || quantity === "current") {
     // The cycler's own record before what others carry along with theirs; both in one stream before one alone.
     if (!entry.derived) points += 8;
     const own = Object.entries(fields).map(([name, field]) => quantityOf(name, field));
     if (own.includes("voltage") && own.includes("current")) points += 4;
-  } else if (kinds.includes("curve")) points -= 6; // a column beside a force curve belongs to the curve
+  }
   // Single spots of a map scatter; the rolling median over them is what one follows.
   if ("x" in fields && "y" in fields && !band && !spread) points -= 3;
   return points;
@@ -236,6 +240,7 @@ export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
 
   const modulus = best("modulus", ({ worth: w }) => w > -5)?.trace;
   const measured = entries.filter((entry) => !isTruth(entry));
+  const byRecord = [...entries].sort((a, b) => Number(isNow(b)) - Number(isNow(a)));
   return {
     panels: panels.length > 0 ? panels : more.slice(0, 3),
     more: panels.length > 0 ? more : more.slice(3),
@@ -251,28 +256,35 @@ export function choose(catalogue: ReadonlyMap<string, StreamEntry>): Choice {
     drifts: driftsOf(measured),
     against: modulusAgainstPotential(measured, { modulus, voltage: voltage?.trace }),
     columns: columnsOf(entries),
+    cyclic: cyclePanelsOf(measured),
     overview: (voltage ?? current ?? candidates.find((c) => c.worth > -50))?.trace,
     state: find(
-      entries,
+      byRecord,
       (_, { kind, codes }) => kind === "code" && Object.values(codes ?? {}).some((c) => DOING.test(c)),
     ),
     cycle: find(
-      entries,
+      byRecord,
       (name, { kind }) =>
         (kind === "code" || kind === "scalar") && /^cycle(_count|_index|_number)?$/.test(name),
     ),
     step: find(
-      entries,
+      byRecord,
       (name, { kind }) =>
         (kind === "code" || kind === "scalar") && /^step(_count|_index|_number)?$/.test(name),
     ),
     voltage: voltage?.trace,
     current: current?.trace,
-    // The charge of a whole step, which stands beside its duration, is not the charge now.
-    charge: (best("state of charge") ?? best("charge", ({ entry }) => !("duration" in entry.schema.fields)))
-      ?.trace,
+    charge: (best("state of charge") ?? best("charge", ({ entry }) => isNow(entry)))?.trace,
     modulus,
   };
+}
+
+/** Rows of what is now, and not of a whole step, cycle or spectrum once it has ended. */
+function isNow({ schema: { fields } }: StreamEntry): boolean {
+  if ("duration" in fields || Object.values(fields).some(({ kind }) => kind === "curve")) return false;
+  return (
+    !("cycle_index" in fields) || "voltage_volt" in fields || ("kind" in fields && !("voltage" in fields))
+  );
 }
 
 function find(entries: readonly StreamEntry[], wanted: (name: string, field: Field) => boolean) {

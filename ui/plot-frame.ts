@@ -47,6 +47,19 @@ export function marksLeft(
   }
 }
 
+/** The same on the right, without lines: those are the left axis'. */
+export function marksRight(
+  c: CanvasRenderingContext2D,
+  { box, y, ratio, ys }: Plane,
+  factor: number,
+  wanted = 4,
+): void {
+  const marks = roundMarks(ys[0] * factor, ys[1] * factor, wanted);
+  const digits = digitsOf(marks);
+  for (const mark of marks)
+    write(c, shortNumber(mark, digits), box.right + 5 * ratio, y(mark / factor) + 4 * ratio, "left", ratio);
+}
+
 /** The same below. */
 export function marksBelow(
   c: CanvasRenderingContext2D,
@@ -125,4 +138,15 @@ export function stroke(
     pen = true;
   }
   c.stroke();
+}
+
+/** The shorter of the two grows until a unit is as long on both axes. */
+export function equalSpans(box: Box, xs: Span, ys: Span): [Span, Span] {
+  const [wide, high] = [box.right - box.left, box.bottom - box.top];
+  const perPixel = Math.max((xs[1] - xs[0]) / wide, (ys[1] - ys[0]) / high);
+  const about = ([low, high_]: Span, pixels: number): Span => {
+    const [middle, half] = [(low + high_) / 2, (perPixel * pixels) / 2];
+    return [middle - half, middle + half];
+  };
+  return [about(xs, wide), about(ys, high)];
 }

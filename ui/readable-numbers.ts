@@ -17,7 +17,7 @@ const EXPONENTS: Record<string, number> = {
 }; // prettier-ignore
 
 /** Base symbols that take a prefix; all else is shown as it is. */
-const PREFIXED = /^([GMkmunpf]?)(m|A|V|Pa|N|W|J|Hz|Ohm|F|S|C|g|A\.h|W\.h|N\/m)$/;
+const PREFIXED = /^([GMkmunpf]?)(m|A|V|Pa|N|W|J|Hz|Ohm|F|S|C|g|A\.h\/V|A\.h|W\.h|N\/m)$/;
 
 /** A UCUM unit as it is written on a page. */
 export function readableUnit(unit: string): string {
@@ -70,6 +70,12 @@ export function shortNumber(value: number, digits = 3): string {
   return String(Number(value.toPrecision(digits)))
     .replace("-", "−")
     .replace("e+", "e");
+}
+
+/** "1 kHz", of a decimal logarithm. */
+export function decadeName(exponent: number, unit: string): string {
+  const scale = readableScale(unit, 10 ** exponent);
+  return `${shortNumber(10 ** exponent * scale.factor)}${scale.unit && ` ${scale.unit}`}`;
 }
 
 /** A value in its stream's unit, with a fitting prefix. */

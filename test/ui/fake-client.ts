@@ -16,6 +16,7 @@ import type {
 } from "../../ui/client/types.ts";
 import { code, curve, image, scalar, type Fields, type Schema } from "../../runtime/wire/schema.ts";
 import { AFM_PIPELINE, afmStreams } from "./fake-afm.ts";
+import { echemStreams } from "./fake-echem.ts";
 import { tomographyStreams } from "./fake-tomography.ts";
 
 export const START: Ms = Date.UTC(2026, 10, 22, 10, 15, 0);
@@ -222,6 +223,8 @@ export interface FakeOptions {
   readonly tomography?: boolean;
   /** A force microscope that maps beside the cell, in place of the one that there is. */
   readonly afm?: boolean;
+  /** A cell that is cycled, in place of the one that there is; alone, or beside its other instruments. */
+  readonly echem?: "alone" | "beside" | undefined;
   /** Streams that there are; default all. */
   readonly only?: readonly string[];
 }
@@ -248,11 +251,18 @@ export class FakeClient implements Client {
     onset = Infinity,
     tomography = false,
     afm = false,
+    echem,
     only,
   }: FakeOptions = {}) {
     this.now = START + history;
     const own = streams(onset).filter(({ stream }) => !afm || !/^(afm|map|modulus|rolling)\./.test(stream));
     const more = [...(tomography ? tomographyStreams(START) : []), ...(afm ? afmStreams(START) : [])];
+    if (echem) {
+      if (echem === "alone") own.length = 0;
+      const cycler = own.findIndex(({ stream }) => stream === "cycler.echem");
+      if (cycler >= 0) own.splice(cycler, 1);
+      more.push(...echemStreams(START));
+    }
     this.#made = [...own, ...more].filter(({ stream }) => !only || only.includes(stream));
     if (afm) Object.assign(this.manifest.pipeline, { operators: AFM_PIPELINE });
     this.#list();

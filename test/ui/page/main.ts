@@ -21,6 +21,7 @@ const fake = new FakeClient({
   ...(history !== null && { history: Number(history) * 60_000 }),
   tomography: asked.has("tomography"),
   afm: asked.has("afm"),
+  echem: asked.has("echem") ? (asked.get("echem") === "beside" ? "beside" : "alone") : undefined,
 });
 const app = document.createElement("op-app");
 app.client = fake;
