@@ -2,16 +2,20 @@
  * Cyclers' files: rows per second of the decoders, through the source as a run would have them, and how long it takes from
  * bytes that can be seen to a row at its reader. Baseline of `.mpr`: a plain walk over the file's bytes in a Buffer, number by number.
  */
-import { mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Columns, SourceItem } from "../runtime/index.ts";
 import { echemFile } from "../sources/index.ts";
 import { measured, type Measured } from "./measure.ts";
+import { cycledNdax, ndaxBytes } from "./ndax-file.ts";
 import { mprHead, mprRecords, RECORD_BYTES, writeMpr } from "./mpr-file.ts";
 
 const ROWS = 1_000_000;
 const RUNS = 7;
+const NDAX_ROWS = 700_000;
+/** d-cogswell/NewareNDA takes 7.7 s for 699,677 rows, on its author's machine. */
+const PEER_ROWS_PER_S = 699_677 / 7.7;
 
 function open(path: string, rest: { follow?: boolean; signal?: AbortSignal } = {}): AsyncIterable<SourceItem> {
   const config = { path, follow: rest.follow ?? false, poll_every: 1, ends_after: 0, columns: {} };
@@ -97,11 +101,16 @@ export async function benchEchem(): Promise<Measured[]> {
       ours.push(await rowsPerSecond(mpr));
       plain.push(plainWalk(mpr));
     }
+    const ndax = join(folder, "long.ndax");
+    writeFileSync(ndax, ndaxBytes(cycledNdax(14, NDAX_ROWS)));
+    const zipped: number[] = [];
+    for (let i = 0; i < RUNS; i++) zipped.push(await rowsPerSecond(ndax));
     const seconds = Number(process.env["OPERANDO_BENCH_SECONDS"] ?? 5);
     const waits = await following(join(folder, "growing.mpr"), seconds);
     if (waits.lost > 0) throw new Error(`${waits.lost} rows were missed or came twice`);
     return [
       measured(".mpr, 16 columns, rows through the source", "1/s", ours, { baseline: plain, aim: 5e6 }),
+      measured(".ndax version 14, rows through the source", "1/s", zipped, { aim: 1e6, beside: { "best public reader": PEER_ROWS_PER_S } }),
       measured(".mpr appended at 1 kHz, from bytes visible to row, p99", "ms", [waits.p99], { aim: 100, beside: { median: waits.median } }),
     ];
   } finally {

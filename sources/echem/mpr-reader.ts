@@ -31,6 +31,8 @@ export const biologicMpr: EchemFormat = {
 };
 
 const COUNT_BYTES = 4;
+/** A file is opened, read and closed each time, which costs as much as some thousand records. */
+const RECORDS_AT_A_TIME = 8 * ROWS_AT_A_TIME;
 const END_OF_SEGMENT = 0x40;
 
 class MprReader implements EchemReader {
@@ -95,7 +97,7 @@ class MprReader implements EchemReader {
     const written = look === "closing" ? await this.#lastWritten(wanted) : wanted;
     while (this.#done < written) {
       const at = firstRecord + this.#done * recordLength;
-      const most = Math.min(ROWS_AT_A_TIME, written - this.#done);
+      const most = Math.min(RECORDS_AT_A_TIME, written - this.#done);
       const bytes = await this.#file.read(at, most * recordLength);
       await this.#checkUnchanged();
       const there = Math.floor(bytes.length / recordLength);
@@ -108,11 +110,17 @@ class MprReader implements EchemReader {
       const missing = written - this.#done - there;
       const cut = look === "closing" && there < most;
       const what = `the file was cut while it was read; ${missing} records are missing`;
-      const problems = cut ? [{ where: `byte ${at + bytes.length}`, what, unread: true }] : [];
-      if (rows > 0 || cut) yield this.#chunk(bytes.subarray(0, rows * recordLength), rows, problems);
+      for (let from = 0; from < rows; from += ROWS_AT_A_TIME) {
+        const to = Math.min(rows, from + ROWS_AT_A_TIME);
+        yield this.#chunk(bytes.subarray(from * recordLength, to * recordLength), to - from, []);
+      }
+      const where = `byte ${at + bytes.length}`;
+      if (cut) yield this.#chunk(new Uint8Array(0), 0, [{ where, what, unread: true }]);
       if (rows < most) break;
     }
     if (look !== "closing") return;
+    await this.#file.read(0, 0); // as it is by now
+    await this.#checkUnchanged();
     const { size } = await this.#file.state();
     const { problems } = await readMpr(this.#file.read, size);
     const unread = problems.filter(({ at, unread }) => unread || at === this.#data.start).map(said);

@@ -4,6 +4,7 @@
  * What differs is the layout; what is made of a record is the same. Steps are counted where the step's number changes, or
  * its time begins anew; test time is the sum of the step times, as in the vendor's own export.
  */
+import { ChargePassed, DQ } from "./charge-passed.ts";
 import { scalar, type Fields } from "../../runtime/index.ts";
 import type { Chunk, NumberArray } from "./echem-file.ts";
 import { currentDivisor, FIELDS, MISSING_CODE, sumFields } from "./neware-codes.ts";
@@ -205,6 +206,7 @@ export class RecordRows {
   /** Rows whose current has no known size, since this was last set to 0. */
   unscaled = 0;
   readonly #reading = new Reading();
+  readonly #passed: ChargePassed | undefined;
   #steps = 0;
   #step = NaN;
   #step_s = Infinity;
@@ -222,7 +224,9 @@ export class RecordRows {
     const { cycle_count, ...others } = layout.fields;
     this.fields = {
       test_time_second, voltage_volt, current_ampere, ...(cycle_count && { cycle_count }), step_count, step_index, status, record_index, ...others,
+      ...(ChargePassed.of(layout.fields) && { dq: DQ }),
     };
+    if ("dq" in this.fields) this.#passed = new ChargePassed(layout.fields);
     this.#columns = columnsOf(layout.fields, 0);
   } // prettier-ignore
 
@@ -311,6 +315,7 @@ export class RecordRows {
     const rows = this.#rows;
     const columns: Record<string, NumberArray> = {};
     for (const [name, column] of Object.entries(this.#columns)) if (column) columns[name] = column.subarray(0, rows); // prettier-ignore
+    if (this.#passed) columns["dq"] = this.#passed.take(columns);
     return { columns, rows, ...(this.#time && { time: this.#time.subarray(0, rows) }) };
   }
 }

@@ -9,6 +9,7 @@
  *
  * `interpolated` says which rows these are. Where time does not come out as the next row says, rows were lost; a problem says how many.
  */
+import { ChargePassed, DQ } from "./charge-passed.ts";
 import { code, scalar, type Fields } from "../../runtime/index.ts";
 import { ROWS_AT_A_TIME, type Chunk, type NumberArray, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { AuxTable } from "./neware-aux.ts";
@@ -170,6 +171,7 @@ export class SparseRows {
         stored_cycle: code({ doc: "the cycler's own count; cycle_count is what the vendor's program shows, which may be set to begin cycles by charge" }),
         ...(!this.#inAmpere && { current: scalar("mA", { type: "f32", vendor_name: "Current(mA)" }) }),
         ...(inHours ? sumFields("A.h", "W.h", "f32") : sumFields("mA.s", "mW.s", "f32")),
+        ...(information && { dq: DQ }),
         interpolated: code({ type: "u8", codes: { 0: "stored", 1: "interpolated" }, doc: "times, charge and energy; voltage and current are always as measured" }),
       },
       ...aux.map(({ fields }) => fields),
@@ -201,6 +203,7 @@ export class SparseRows {
     const data = new NdcRows(this.#data, ROW_BYTES);
     const information = this.#information && new Information(this.#information);
     const steps = this.#steps;
+    const passed = new ChargePassed(this.fields);
     // The number of a step, by the place of its first row; where the table does not tell, by the run information.
     const isOrdered = steps !== undefined && isIncreasing(steps.first);
     let [step, begins, runStep] = [-1, 0, 0];
@@ -260,6 +263,7 @@ export class SparseRows {
       if (!goesOn && information) problems.push(...this.#misfits(information));
       const all: Record<string, NumberArray> = {};
       for (const [name, column] of Object.entries(columns)) if (column) all[name] = column.subarray(0, row);
+      if ("dq" in this.fields) all["dq"] = passed.take(all);
       for (const aux of this.#aux) Object.assign(all, aux.end(row));
       yield { columns: all, rows: row, where, ...(time && { time: time.subarray(0, row) }), ...(problems.length > 0 && { problems }) };
     }
