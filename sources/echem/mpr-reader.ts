@@ -34,6 +34,8 @@ const COUNT_BYTES = 4;
 /** A file is opened, read and closed each time, which costs as much as some thousand records. */
 const RECORDS_AT_A_TIME = 8 * ROWS_AT_A_TIME;
 const END_OF_SEGMENT = 0x40;
+/** Loops whose first records the metadata name. */
+const MOST_LOOPS = 1000;
 
 class MprReader implements EchemReader {
   readonly instrument = "BioLogic";
@@ -69,7 +71,9 @@ class MprReader implements EchemReader {
   } // prettier-ignore
 
   get metadata(): Readonly<Record<string, string>> {
-    return { ...this.#mpr.settings, ...this.#mpr.log?.metadata };
+    const { settings, log, loop } = this.#mpr;
+    const loops = loop.length > 0 && { loop_records: [...loop.subarray(0, MOST_LOOPS)].join(" ") };
+    return { ...settings, ...log?.metadata, ...loops };
   }
 
   get start(): Start | undefined {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Columns, Fault, Schema, SourceItem } from "../../../runtime/index.ts";
 import { echemFile } from "../../../sources/echem/file.ts";
+import { cycledNdax, ndaxBytes } from "../../../bench/ndax-file.ts";
 import { mprBytes, type MprParts } from "./mpr-bytes.ts";
 
 let folder = "";
@@ -179,6 +180,36 @@ describe("a file that is written anew", () => {
     expect(followed.times).toEqual([...seconds(4), 0, 7, 8]);
   });
 });
+
+describe("other formats", () => {
+  test("a text that grows line by line: only whole lines, and the last at the end", async () => {
+    const name = `cell ${++files}.bdf.csv`;
+    const line = (i: number): string => `${i},${3 + i / 64},0.5\n`;
+    await writeFile(join(folder, name), `Test Time / s,Voltage / V,Current / A\n${line(0)}${line(1).slice(0, 4)}`);
+    const followed = await new Followed(name, { ends_after: 0.3 }).rows(1);
+    expect(followed.times).toEqual([0]);
+    await appendFile(join(folder, name), line(1).slice(4) + line(2) + line(3).trimEnd());
+    await followed.rows(3);
+    expect(followed.times).toEqual([0, 1, 2]);
+    await followed.toEnd();
+    expect(followed.times).toEqual([0, 1, 2, 3]);
+  });
+
+  test("a snapshot is read when it stands still, and of the next one only what is new", async () => {
+    const name = `cell ${++files}.ndax`;
+    await write(name, ndaxBytes(cycledNdax(14, 2000)));
+    const followed = await new Followed(name).rows(2000);
+    const first = followed.times;
+    await write(`${name}.part`, ndaxBytes(cycledNdax(14, 5000)));
+    await rename(join(folder, `${name}.part`), join(folder, name));
+    await followed.rows(5000);
+    expect(followed.times).toHaveLength(5000);
+    expect(followed.times.slice(0, 2000)).toEqual(first);
+    expect(followed.times.every((s, i, all) => i === 0 || s > all[i - 1]!)).toBe(true);
+    expect(followed.faults.filter(({ what }) => /anew|other values/.test(what))).toEqual([]);
+    await followed.stop();
+  });
+}); // prettier-ignore
 
 describe("files of linked techniques", () => {
   test("follow one another, in one test time", async () => {

@@ -4,7 +4,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Rewritten } from "../../../sources/echem/echem-file.ts";
 import { biologicMpr } from "../../../sources/echem/mpr-reader.ts";
+import { SourceError } from "../../../runtime/index.ts";
+import { CASES, mutate, random } from "../afm/make-mutants.ts";
 import { mprBytes } from "./mpr-bytes.ts";
+import { readMutantTables } from "./mutant-tables.ts";
 import { FakeFile, noRows, readGrowing, readMore, readWhole } from "./read-all.ts";
 
 const opening = { path: "/made/cell.mpr", columns: {} };
@@ -160,6 +163,39 @@ test("a file that is written anew says so", async () => {
   file.show(mprBytes({ layout: "old3", columns: [[4, "f64", ramp(40, 0.5)], [6, "f32", ramp(40, 0.001)]] })); // prettier-ignore
   await expect(readMore(reader, "growing", all)).rejects.toThrow(Rewritten);
   expect(noRows().rows).toBe(0);
+});
+
+test("the records at which loops begin stand in the metadata", async () => {
+  const bytes = mprBytes({ layout: "old3", columns: [[4, "f64", ramp(9, 0.5)]], loop: [0, 4, 8] });
+  expect((await readWhole(biologicMpr, bytes)).reader.metadata).toMatchObject({ loop_records: "0 4 8" });
+});
+
+describe("damaged files", () => {
+  const files = [made("old2", { start: "2025-05-28 14:23:16" }), made("old3"), made("new11", { flags: true, start: "2025-05-28 14:23:16" })]; // prettier-ignore
+  const limits = 60_000 + 5 * CASES;
+  test(`${CASES} of them give rows or a reason`, { timeout: limits }, async () => {
+    const { read, refused, crashes, longest_ms, most_MB } = await readMutantTables(biologicMpr, files);
+    if (process.env["OPERANDO_TEST_MUTATIONS"]) console.log({ read, refused, longest_ms, most_MB });
+    expect(crashes).toEqual([]);
+    expect([read > 0, refused > 0]).toEqual([true, true]);
+  });
+  test(
+    `${CASES} of them, followed while they become whole: rows or a reason`,
+    { timeout: limits },
+    async () => {
+      const next = random(8);
+      let [read, refused] = [0, 0];
+      for (let i = 0; i < CASES; i++) {
+        const whole = new Uint8Array(mutate(files[i % files.length]!, next));
+        const states = [whole.subarray(0, Math.floor(next() * whole.length)), whole, new Uint8Array(mutate(whole, next))]; // prettier-ignore
+        await readGrowing(biologicMpr, states).then(
+          () => read++,
+          (error: unknown) => (expect(error).toBeInstanceOf(SourceError), refused++),
+        );
+      }
+      expect([read > 0, refused > 0]).toEqual([true, true]);
+    },
+  );
 });
 
 const folder = fileURLToPath(new URL("../../../../shared/data/echem/biologic/", import.meta.url));
