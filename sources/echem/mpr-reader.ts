@@ -7,6 +7,7 @@
  * The last of them may be half written. It is held back until the `VMP LOG` module follows, it has kept its bytes while the file
  * stood still, or bit 0x40 of its flags marks the end of a segment and its last byte is there.
  */
+import { SourceError } from "../../runtime/index.ts";
 import { bdfColumns, bdfOf } from "./bdf.ts";
 import { Rewritten, ROWS_AT_A_TIME, type Chunk, type EchemFormat, type EchemReader, type Look, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { FileReader, FileState } from "./file-reader.ts";
@@ -65,7 +66,9 @@ class MprReader implements EchemReader {
     this.#bdf = bdfOf(vendor);
     this.#flags = mpr.columns.find(({ name }) => name === "flags")?.offset ?? -1;
     const { test_time_second, ...others } = vendor;
-    this.fields = { ...(test_time_second && { test_time_second }), ...this.#bdf.fields, ...others };
+    if (!test_time_second)
+      throw new SourceError("has no column time/s, so its rows cannot be put in time; export it with the test's time");
+    this.fields = { test_time_second, ...this.#bdf.fields, ...others };
     // What is not whole may only not be there yet: said once nothing more comes.
     this.problems = mpr.problems.filter(({ at, unread }) => !unread && at !== this.#data.start).map(said);
   } // prettier-ignore

@@ -11,7 +11,6 @@ import {
   type SourceItem,
 } from "../../runtime/index.ts";
 import { clockOf, isTime, type Clock, type Written } from "./clock.ts";
-import { SourceError } from "../../runtime/index.ts";
 import type { Chunk, EchemReader, Problem, Start } from "./echem-file.ts";
 import { GivenOut } from "./given-out.ts";
 import { hasImpedance, IMPEDANCE, Spectra } from "./spectra.ts";
@@ -55,8 +54,6 @@ export class RowStream {
     const { start, fields, problems } = reader;
     this.#path = path;
     this.#written = written;
-    if (!("test_time_second" in fields))
-      throw new SourceError("has no column with the test's time, so its rows cannot be put in time; export it with its time");
     const doubts: string[] = [];
     if (again && this.#clock && !isAnotherRun(this.#start, start)) {
       this.#given.again();

@@ -211,7 +211,7 @@ describe("bad input", () => {
       ascii("Dear colleague,\nhere are the\n"),
       /has no heading, in its first 2 lines, over rows of numbers/,
     ],
-    ["without its time", mprBytes({ layout: "old2", columns: [[6, "f32", [1]]] }), /has no column with the test's time/], // prettier-ignore
+    ["without its time", mprBytes({ layout: "old2", columns: [[6, "f32", [1]]] }), /has no column time\/s/], // prettier-ignore
   ])("a file that is %s is refused", async (_, bytes, message) => {
     await expect(take(await fileOf(bytes))).rejects.toThrow(message);
   });
