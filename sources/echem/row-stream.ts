@@ -14,7 +14,7 @@ import { clockOf, isTime, type Clock, type Written } from "./clock.ts";
 import type { Chunk, EchemReader, Problem, Start } from "./echem-file.ts";
 import { GivenOut } from "./given-out.ts";
 import { hasImpedance, IMPEDANCE, Spectra } from "./spectra.ts";
-import { timesOf } from "./test-time.ts";
+import { endOfRise, timesOf } from "./test-time.ts";
 
 type Values = Exclude<Columns[string], BigInt64Array>;
 
@@ -147,18 +147,15 @@ export class RowStream {
     const times = columns.time;
 
     const pieces: { from: number; to: number; promise: bigint }[] = [];
-    let [late, first, from] = [0, 0, 0];
-    let latest = this.#latest;
-    for (let i = 0; i < times.length; i++) {
-      if (i > 0 && times[i]! < times[i - 1]!) {
-        pieces.push({ from, to: i, promise: latest! });
-        from = i;
-      }
-      if (latest === undefined || times[i]! >= latest) latest = times[i]!;
-      else if (late++ === 0) first = i;
+    let [late, first] = [0, 0];
+    for (let from = 0; from < times.length;) {
+      const to = endOfRise(times, from);
+      const latest = this.#latest;
+      for (let i = from; latest !== undefined && i < to && times[i]! < latest; i++) if (late++ === 0) first = i;
+      if (latest === undefined || times[to - 1]! > latest) this.#latest = times[to - 1]!;
+      pieces.push({ from, to, promise: this.#latest! });
+      from = to;
     }
-    if (times.length > from) pieces.push({ from, to: times.length, promise: latest! });
-    this.#latest = latest;
 
     if (late > 0)
       faults.push(this.fault(`time runs backwards ${first > 0 ? `${first} rows after` : "at"} ${chunk.where}: ${late} rows lie before one that came earlier`, { count: late }));
