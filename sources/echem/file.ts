@@ -58,7 +58,7 @@ export const echemFile = defineSource({
       doc: "a followed file that has not changed for so long has ended; 0: only where the file itself says so",
     }),
     columns: record({}, {
-      doc: "of any CSV: what the file calls our columns, such as { test_time_second: Time (h), voltage_volt: U [V] }",
+      doc: "of any CSV: what the file calls our columns, such as { test_time_second: \"Time (h)\", voltage_volt: \"U [V]\" }",
     }),
   },
   claims: claimsEchem,
