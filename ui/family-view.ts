@@ -7,6 +7,7 @@ import { css, html, nothing, type PropertyDeclarations, type PropertyValues, typ
 import { againstStyles } from "./against-view.ts";
 import type { Ms } from "./client/types.ts";
 import { DrawnView } from "./drawn-view.ts";
+import { largerButton } from "./larger-button.ts";
 import { equalSpans, marksBelow, marksLeft, plane, spanOf, stroke, write, type Box, type Plane, type Span } from "./plot-frame.ts"; // prettier-ignore
 import { decadeName, readableScale, shortNumber, type Scale } from "./readable-numbers.ts";
 import { whenOf, momentOf } from "./row-feed.ts";
@@ -152,15 +153,7 @@ export abstract class FamilyView extends DrawnView {
         <h2>${heading}</h2>
         <span class="said"></span>
         <span class="age"></span>
-        ${large ? this.tools() : nothing}
-        <button
-          aria-expanded=${large}
-          aria-label="${heading}, large"
-          title="Larger, and back"
-          @click=${() => this.dispatchEvent(new CustomEvent("open"))}
-        >
-          ⤢
-        </button>
+        ${large ? this.tools() : nothing} ${largerButton(this, heading)}
       </header>
       <div
         class="picture"

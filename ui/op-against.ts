@@ -1,6 +1,7 @@
 /** One column against another, as of the same time, chosen from lists; time as colour. */
 import { css, html, type PropertyValues } from "lit";
 import { AgainstView, againstStyles, type About } from "./against-view.ts";
+import { largerButton } from "./larger-button.ts";
 import type { Plane } from "./plot-frame.ts";
 import { columnId, type Column, type Pair } from "./plot-panels.ts";
 import { readableScale, readableWithError } from "./readable-numbers.ts";
@@ -55,14 +56,7 @@ export class OpAgainst extends AgainstView {
             : html`<h2>${this.#name}</h2>`
         }
         <span class="said"></span>
-        <button
-          aria-expanded=${this.large}
-          aria-label="One column against another, large"
-          title="Larger, and back"
-          @click=${() => this.dispatchEvent(new CustomEvent("open"))}
-        >
-          ⤢
-        </button>
+        ${largerButton(this, "One column against another")}
       </header>
       <div class="picture" role="img" aria-label=${this.#name} @click=${() => this.large || this.dispatchEvent(new CustomEvent("open"))}>
         <canvas></canvas>

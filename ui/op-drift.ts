@@ -1,6 +1,7 @@
 /** The path that a sample drifts along under the instrument: time as colour, the last place with its error. */
 import { html } from "lit";
 import { AgainstView, againstStyles, type About } from "./against-view.ts";
+import { largerButton } from "./larger-button.ts";
 import type { Plane } from "./plot-frame.ts";
 import type { Column, DriftPanel } from "./plot-panels.ts";
 import { readableScale, readableWithError } from "./readable-numbers.ts";
@@ -19,14 +20,7 @@ export class OpDrift extends AgainstView {
       <header>
         <h2>${title}</h2>
         <span class="said"></span>
-        <button
-          aria-expanded=${this.large}
-          aria-label="${title}, large"
-          title="Larger, and back"
-          @click=${() => this.dispatchEvent(new CustomEvent("open"))}
-        >
-          ⤢
-        </button>
+        ${largerButton(this, title)}
       </header>
       <div class="picture" role="img" aria-label=${title} @click=${() => this.large || this.dispatchEvent(new CustomEvent("open"))}>
         <canvas></canvas>

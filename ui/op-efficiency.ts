@@ -18,6 +18,7 @@ import {
   type Plane,
   type Span,
 } from "./plot-frame.ts";
+import { largerButton } from "./larger-button.ts";
 import { HUES } from "./quantities.ts";
 import { readableNumber, readableScale, readableWithError, type Scale } from "./readable-numbers.ts";
 import { momentOf, RowFeed } from "./row-feed.ts";
@@ -89,14 +90,7 @@ export class OpEfficiency extends DrawnView {
       <header>
         <h2>${title}</h2>
         <span class="said"></span>
-        <button
-          aria-expanded=${this.large}
-          aria-label="${title}, large"
-          title="Larger, and back"
-          @click=${() => this.dispatchEvent(new CustomEvent("open"))}
-        >
-          ⤢
-        </button>
+        ${largerButton(this, title)}
       </header>
       <div
         class="picture"
