@@ -1,3 +1,5 @@
+import { freshNoise, noiseOf, observe as observeNoise, type RunningNoise } from "../running-noise.ts";
+
 /**
  * What a cell is doing, from its current and voltage alone, row by row.
  *
@@ -7,8 +9,7 @@
  *
  *     b = max(3 s, 0.2 % of the largest |I| so far, `restCurrent_A`)
  *
- * s is the current's noise: 1.4826 median |I[k+1] - 2 I[k] + I[k-1]| / sqrt(6) over the last rows, which neither a
- * constant current nor a ramp disturbs. Hysteresis: a cell at rest becomes active only above 2 b.
+ * s is the current's noise over the last rows (running-noise.ts), which neither a constant current nor a ramp disturbs. Hysteresis: a cell at rest becomes active only above 2 b.
  * Constant voltage begins where, from one row to the next, the voltage moves by no more than `cvVoltage_V`, the
  * current falls by more than its noise, and by more, relatively, than the voltage moves; it ends where the voltage has
  * left the place where it began by twice that.
@@ -26,7 +27,6 @@ export interface StateSettings {
   readonly cvVoltage_V: number;
 }
 
-const NOISE_ROWS = 32;
 /** Rows with a current that are needed before the noise can be told. */
 export const WARM_UP = 5;
 const RANGE_SHARE = 0.002;
@@ -35,10 +35,7 @@ const CV_FALL = 0.02;
 
 /** Plain numbers, so that it can be saved. */
 export interface Memory {
-  /** The last rows' currents, for the second difference; the magnitudes of those, newest last, and by size. */
-  recent_A: number[];
-  seconds_A: number[];
-  sorted_A: number[];
+  noise: RunningNoise;
   rows: number;
   largest_A: number;
   /** Noise, as of the last row. */
@@ -52,7 +49,7 @@ export interface Memory {
 }
 
 export const freshMemory = (): Memory => ({
-  recent_A: [], seconds_A: [], sorted_A: [], rows: 0, largest_A: 0, noise_A: 0, last_A: NaN, last_V: NaN, level_A: 0, hold_V: NaN,
+  noise: freshNoise(), rows: 0, largest_A: 0, noise_A: 0, last_A: NaN, last_V: NaN, level_A: 0, hold_V: NaN,
 }); // prettier-ignore
 
 /** Takes note of a row's current: its noise, its range. */
@@ -60,16 +57,8 @@ export function observe(memory: Memory, current_A: number): void {
   if (!Number.isFinite(current_A)) return;
   memory.rows++;
   memory.largest_A = Math.max(memory.largest_A, Math.abs(current_A));
-  const { recent_A: recent, seconds_A: seconds, sorted_A: sorted } = memory;
-  if (recent.length === 2) {
-    const second_A = Math.abs(current_A - 2 * recent[1]! + recent[0]!);
-    seconds.push(second_A);
-    if (seconds.length > NOISE_ROWS) sorted.splice(placeOf(sorted, seconds.shift()!), 1);
-    sorted.splice(placeOf(sorted, second_A), 0, second_A);
-    memory.noise_A = (1.4826 * median(sorted)) / Math.sqrt(6);
-    recent.shift();
-  }
-  recent.push(current_A);
+  observeNoise(memory.noise, current_A);
+  memory.noise_A = noiseOf(memory.noise);
 }
 
 /** What the cell does at a row, given what it did `before`; remembers the row. NaN current tells nothing. */
@@ -102,18 +91,6 @@ export function stateAt(
   memory.last_A = current_A;
   memory.last_V = voltage_V;
   return state;
-}
-
-/** Index of the first value that is not less. */
-function placeOf(sorted: readonly number[], value: number): number {
-  let place = 0;
-  while (place < sorted.length && sorted[place]! < value) place++;
-  return place;
-}
-
-function median(sorted: readonly number[]): number {
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 /** 1 where the cell charges, -1 where it discharges, at constant voltage or not; 0 where it does neither. */

@@ -1,4 +1,4 @@
-import { inverseOf4 } from "../mechanics/symmetric-inverse.ts";
+import { inverseOf4 } from "../symmetric-inverse.ts";
 
 /**
  * Value and derivatives of noisy samples at a place: least squares with a cubic over a window, on samples spaced

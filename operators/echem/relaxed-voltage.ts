@@ -1,4 +1,4 @@
-import { inverseOf4 } from "../mechanics/symmetric-inverse.ts";
+import { inverseOf4 } from "../symmetric-inverse.ts";
 import { firstCell, CELLS_PER_E, type Rest } from "./rest-windows.ts";
 
 /**

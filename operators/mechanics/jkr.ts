@@ -1,6 +1,6 @@
 import { notFitted, type AdhesiveFit, type AdhesiveOptions } from "./dmt.ts";
 import { farBaseline, leastForce, type Baseline, type Branch, type LeastForce } from "./loop.ts";
-import { inverseOf4 } from "./symmetric-inverse.ts";
+import { inverseOf4 } from "../symmetric-inverse.ts";
 
 export { jkrTwoPoint } from "./jkr-two-point.ts";
 

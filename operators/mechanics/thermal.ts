@@ -1,4 +1,4 @@
-import { inverseOf4 } from "./symmetric-inverse.ts";
+import { inverseOf4 } from "../symmetric-inverse.ts";
 
 /**
  * Resonance of a free lever from the power spectrum of its thermal motion.
