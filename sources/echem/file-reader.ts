@@ -17,6 +17,8 @@ export interface FileReader {
   read(at: number, length: number): Promise<Uint8Array>;
   /** As it was at the last read. */
   state(): Promise<FileState>;
+  /** As it is now; undefined where there is none. Throws SourceError where it is there and may not be read. */
+  look(): Promise<FileState | undefined>;
   /** Seconds that it was locked by another program, since this was last asked. */
   waited_s(): number;
 }
@@ -65,6 +67,16 @@ export function fileReader(path: string, signal: AbortSignal, openFile = open, w
     async state() {
       if (!state) await read(0, 0);
       return state!;
+    },
+    async look() {
+      try {
+        await read(0, 0);
+      } catch (error) {
+        const { code } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
+        if (code === "ENOENT") return undefined;
+        throw error;
+      }
+      return state;
     },
     waited_s() {
       const waited_s = waited_ms / 1000;

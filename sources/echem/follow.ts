@@ -42,6 +42,10 @@ export async function* follow(about: Following, rows: RowStream, context: Source
   };
   try {
     let full: string | undefined = about.first[0] ?? (await after(undefined));
+    if (full === undefined) {
+      const what = `${path}: no file of this name yet in ${context.directory}; one is waited for`;
+      yield { faults: [{ time: context.now(), what }] };
+    }
     let waitedSince_s = now_s();
     let before: string | undefined;
     while (!context.signal.aborted) {
@@ -80,7 +84,7 @@ async function* followOne(
   let changed_s = now_s();
   try {
     while (!context.signal.aborted) {
-      const state = await followed.state();
+      const state = yield* followed.state();
       const same = state?.size === seen?.size && state?.modified === seen?.modified;
       seen = state;
       if (!same) changed_s = now_s();
@@ -129,12 +133,20 @@ class FollowedFile {
     this.#file = fileReader(full, context.signal);
   }
 
-  /** As it is now; undefined where there is none. */
-  state(): Promise<FileState | undefined> {
-    return this.#file.read(0, 0).then(
-      () => this.#file.state(),
-      () => undefined,
-    );
+  /** As it is now, for `read`; undefined where there is nothing to read yet, said once. */
+  async *state(): AsyncGenerator<SourceItem, FileState | undefined> {
+    let why = "there is no such file yet; it is waited for";
+    try {
+      const state = await this.#file.look();
+      if (state) return state;
+    } catch (error) {
+      if (!(error instanceof SourceError)) throw error;
+      why = error.message;
+    }
+    if (why !== this.#refused && !this.#begun)
+      yield { faults: [{ time: this.#context.now(), what: `${this.#name}: ${why}` }] };
+    this.#refused = why;
+    return undefined;
   }
 
   /** What can be read of it now. True where nothing more will come. */

@@ -17,11 +17,14 @@ import {
   type SourceContext,
   type SourceItem,
 } from "../../runtime/index.ts";
+import { Cadence } from "./cadence.ts";
 import { PushedRows } from "./pushed-rows.ts";
 
 const LARGEST_MESSAGE = 1 << 24;
 /** Messages that wait to be taken; beyond them the sender waits. */
 const MOST_WAITING = 64;
+/** Beyond its usual interval a sender is late only after so long. */
+const GRACE_s = 1;
 
 export const echemPush = defineSource({
   name: "echem/push",
@@ -88,11 +91,14 @@ class Inbox {
   }
 
   async *items(): AsyncGenerator<SourceItem> {
+    const cadence = new Cadence();
     while (!this.#context.signal.aborted) {
       const next = this.#waiting.shift();
       if (next) {
         next.taken();
-        yield next.item;
+        if (next.item.rows) cadence.came(performance.now() / 1000);
+        const { interval_s } = cadence;
+        yield { ...next.item, ...(Number.isFinite(interval_s) && { due_s: 1.5 * interval_s + GRACE_s }) };
       } else if (this.#ended) return;
       else await new Promise<void>((resolve) => (this.#wake = resolve));
     }

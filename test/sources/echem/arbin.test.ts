@@ -140,7 +140,8 @@ describe("bad .res files say what is wrong", () => {
   });
 
   test("too large a file is not begun with", async () => {
-    const huge = { read: () => Promise.resolve(new Uint8Array(0)), state: () => Promise.resolve({ size: 2 ** 31, modified: 0n }), waited_s: () => 0 }; // prettier-ignore
+    const state = () => Promise.resolve({ size: 2 ** 31, modified: 0n });
+    const huge = { read: () => Promise.resolve(new Uint8Array(0)), state, look: state, waited_s: () => 0 };
     await expect(arbinRes.open(huge, { path: "/made/a.res", columns: {} })).rejects.toThrow(/^has 2.0 GiB; an .res is held whole/); // prettier-ignore
   });
 

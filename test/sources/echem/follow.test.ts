@@ -227,7 +227,13 @@ describe("files of linked techniques", () => {
   });
 
   test("by a pattern: in the order of their names, the next taken up when it is there", async () => {
-    const base = `part ${++files}`;
+    const none = new Followed(`no part ${++files} *.mpr`);
+    await none.until(() => none.faults.length > 0);
+    expect(none.faults[0]!.what).toMatch(
+      /no part \d+ \*\.mpr: no file of this name yet in .*; one is waited for/,
+    );
+    await none.stop();
+    const base = `part ${files}`;
     await write(`${base} a.mpr`, cell(2, { start: START }));
     const followed = await new Followed(`${base} *.mpr`).rows(2);
     await write(`${base} b.mpr`, cell(5, { start: "2025-05-28 15:00:00" }));
@@ -236,6 +242,20 @@ describe("files of linked techniques", () => {
     expect(followed.faults).toEqual([]);
     await followed.stop();
   });
+});
+
+test("a file that is not there yet, and a directory, are said once, and what comes is taken", async () => {
+  const name = fileName();
+  const followed = new Followed(name);
+  await followed.until(() => followed.faults.length > 0);
+  expect(followed.faults[0]!.what).toBe(`${name}: there is no such file yet; it is waited for`);
+  await write(name, cell(3, { start: START }));
+  await followed.toEnd();
+  expect(followed.times).toEqual(seconds(3));
+  const directory = new Followed(".");
+  await directory.until(() => directory.faults.length > 0);
+  expect(directory.faults[0]!.what).toMatch(/is a directory; name a file/);
+  await directory.stop();
 });
 
 test("what cannot be read is said once it stands still, and taken once it can be", async () => {

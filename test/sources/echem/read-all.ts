@@ -18,6 +18,7 @@ export class FakeFile implements FileReader {
   read = (at: number, length: number): Promise<Uint8Array> =>
     Promise.resolve(this.#bytes.slice(Math.max(0, at), Math.max(0, at) + Math.max(0, length)));
   state = () => Promise.resolve({ size: this.#bytes.length, modified: this.#changes });
+  look = () => this.state();
   waited_s = () => 0;
 }
 
