@@ -36,6 +36,8 @@ export interface AfmFile {
   readonly start: When | undefined;
   /** Of the file as a whole, each said once. */
   readonly warnings: readonly string[];
+  /** What it says that it holds and does not: the rest is given, and the run ends as failed. */
+  readonly lost?: readonly string[];
   readonly curves?: CurveSet;
   readonly images?: ImageSet;
   readonly thermal?: ThermalSet;

@@ -203,9 +203,11 @@ class Reader {
 
   async *#read(file: AfmFile): AsyncGenerator<SourceItem> {
     const start = file.start?.ns ?? (await modified(file.path));
-    if (file.warnings.length > 0) {
+    const { warnings, lost = [] } = file;
+    if (warnings.length + lost.length > 0) {
       const time = this.#lastTime ?? start;
-      yield { faults: file.warnings.map((warning) => ({ time, what: `${file.path}: ${warning}` })) };
+      const said = (what: string): Fault => ({ time, what: `${file.path}: ${what}` });
+      yield { faults: [...warnings.map(said), ...lost.map((what) => ({ ...said(what), unread: true }))] };
     }
     if (file.curves) yield* this.#readCurves(file, file.curves, start);
     if (file.images) yield* this.#readImages(file, file.images, start);

@@ -94,6 +94,7 @@ async function read(bytes: Bytes, zoned: Zoned): Promise<AfmFile> {
   const header = version === 0 ? await readOldest(bytes) : await readNewer(bytes, version);
   const { columns, rows, kinds, length } = header;
   const warnings: string[] = [];
+  const lost: string[] = [];
 
   const frameBytes = FRAME_HEADER + 2 * columns * rows;
   const sized = [columns, rows].every((n) => n > 0 && n <= 1 << 16);
@@ -111,7 +112,7 @@ async function read(bytes: Bytes, zoned: Zoned): Promise<AfmFile> {
   const wanted = kinds.filter((kind) => kind !== undefined);
   if (wanted.length === 0)
     throw new SourceError(`${path}: its header names no channel of the kinds ${KINDS.join(", ")}; it is damaged, copy it again`); // prettier-ignore
-  const { frames, channelsThere } = countFrames(header, wanted.length, frameBytes, size, warnings);
+  const { frames, channelsThere } = countFrames(header, wanted.length, frameBytes, size, { warnings, lost });
   const channels = wanted.slice(0, channelsThere).map((kind, i) => ({
     ...channelOf(kind, header, warnings),
     kind,
@@ -139,6 +140,7 @@ async function read(bytes: Bytes, zoned: Zoned): Promise<AfmFile> {
     software: "",
     start,
     warnings,
+    lost,
     images: {
       frames,
       rowsUp: false,
@@ -206,7 +208,7 @@ function countFrames(
   channels: number,
   frameBytes: number,
   size: number,
-  warnings: string[],
+  { warnings, lost }: { warnings: string[]; lost: string[] },
 ): { frames: number; channelsThere: number } {
   const held = Math.floor((size - length) / frameBytes);
   const fits = (frames: number): boolean => size === length + channels * frames * frameBytes;
@@ -216,7 +218,7 @@ function countFrames(
   if (held >= channels * frames) return { frames, channelsThere: channels };
   const inFirst = Math.min(held, frames);
   const second = channels > 1 ? ` of channel 1 and ${held - inFirst} of channel 2` : "";
-  warnings.push(`is cut short: it holds ${inFirst} of ${frames} frames${second}; copy it again`);
+  lost.push(`is cut short: it holds ${inFirst} of ${frames} frames${second}; copy it again`);
   return { frames: inFirst, channelsThere: held > frames ? channels : 1 };
 }
 

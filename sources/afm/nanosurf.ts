@@ -63,7 +63,8 @@ interface Block {
 function readFile(bytes: Bytes, header: NidHeader, zoned: Zoned): AfmFile {
   const { path } = bytes;
   const warnings: string[] = [];
-  const blocks = listBlocks(bytes, header, warnings);
+  const lost: string[] = [];
+  const blocks = listBlocks(bytes, header, { warnings, lost });
   const info = infoOf(header);
   const end = endOf(info, zoned, warnings);
   const images = imagesOf(bytes, header, blocks, info, end, warnings);
@@ -79,13 +80,18 @@ function readFile(bytes: Bytes, header: NidHeader, zoned: Zoned): AfmFile {
     software: info("Software ver.") ?? "",
     start: undefined,
     warnings,
+    lost,
     ...(curves && { curves }),
     ...(images && { images }),
     close: () => bytes.close(),
   };
 }
 
-function listBlocks(bytes: Bytes, { sections, dataAt }: NidHeader, warnings: string[]): Block[] {
+function listBlocks(
+  bytes: Bytes,
+  { sections, dataAt }: NidHeader,
+  { warnings, lost }: { warnings: string[]; lost: string[] },
+): Block[] {
   const { path } = bytes;
   const wrong = (what: string): SourceError => new SourceError(`${path}: ${what}; its header is damaged, copy the file again`); // prettier-ignore
   const list = sections.get("DataSet")?.values;
@@ -138,7 +144,7 @@ function listBlocks(bytes: Bytes, { sections, dataAt }: NidHeader, warnings: str
     if (blocks.length > MOST_CHANNELS) throw wrong(`[DataSet] lists more than ${MOST_CHANNELS} channels`);
   }
   if (at !== bytes.size)
-    warnings.push(`its header says blocks up to byte ${at}, but it ends at byte ${bytes.size}${at > bytes.size ? ": it is cut short, copy it again" : ""}`); // prettier-ignore
+    (at > bytes.size ? lost : warnings).push(`its header says blocks up to byte ${at}, but it ends at byte ${bytes.size}${at > bytes.size ? ": it is cut short, copy it again" : ""}`); // prettier-ignore
   for (const { section, min, range } of blocks)
     if (!(Number.isFinite(min) && Number.isFinite(range) && range > 0))
       warnings.push(`[${section}] has no Dim2Min and Dim2Range above 0, so its values are NaN`);

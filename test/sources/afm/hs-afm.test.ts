@@ -151,7 +151,7 @@ describe("files that are cut short or damaged", () => {
     const bytes = makeAsd(many(["TP"]));
     await using(place(bytes.subarray(0, bytes.length - 50)), async (file) => {
       expect(file.images!.frames).toBe(1);
-      expect(file.warnings).toEqual(["is cut short: it holds 1 of 3 frames; copy it again"]);
+      expect(file.lost).toEqual(["is cut short: it holds 1 of 3 frames; copy it again"]);
       expect((await file.images!.read(0, 0)).length).toBe(6);
     });
   });
@@ -159,7 +159,7 @@ describe("files that are cut short or damaged", () => {
   test("two channels: the second has only its first frames, or none", async () => {
     const bytes = makeAsd(many(["TP", "PH"]));
     await using(place(bytes.subarray(0, bytes.length - frameBytes - 1)), async (file) => {
-      expect(file.warnings).toEqual([
+      expect(file.lost).toEqual([
         "is cut short: it holds 3 of 3 frames of channel 1 and 1 of channel 2; copy it again",
       ]);
       expect(file.images).toMatchObject({ frames: 3 });

@@ -122,7 +122,7 @@ describe("images", () => {
     await refused(renamed(/Frame=Scan forward/g, "Frame=Spectrum FFT"), /holds neither images nor force curves, but Spectrum FFT/);
 
     const cut = await nanosurfNid.open(write(whole.subarray(0, whole.length - 3)), zoned);
-    expect(cut.warnings).toEqual([expect.stringMatching(/blocks up to byte \d+, but it ends at byte \d+: it is cut short/)]);
+    expect(cut.lost).toEqual([expect.stringMatching(/blocks up to byte \d+, but it ends at byte \d+: it is cut short/)]);
     expect([...(await cut.images!.read(0, 0))]).toEqual(lines.flat().map(value));
     await expect(cut.images!.read(1, 0)).rejects.toThrow(/\[DataSet-0:1\] Phase lies at byte \d+ and has 12 bytes, but the file ends/);
     await cut.close();
@@ -258,7 +258,7 @@ describe("force curves", () => {
     await early.close();
     const whole = nid({ groups: spec(4), sections: LEVER });
     const cut = await nanosurfNid.open(write(whole.subarray(0, whole.length - 30)), zoned);
-    expect([cut.curves!.numbers, cut.warnings]).toEqual([[0, 1], [expect.stringMatching(/it is cut short/)]]);
+    expect([cut.curves!.numbers, cut.lost]).toEqual([[0, 1], [expect.stringMatching(/it is cut short/)]]);
     await cut.close();
     await expect(nanosurfNid.open(write(whole.subarray(0, whole.length - 300)), zoned)).rejects.toThrow(/none of its 4 curves is whole/); // prettier-ignore
     const none = await openMade({ groups: [["Spec forward", [block("Deflection", "N", [[1e-9], []], { ragged: true })]]], sections: LEVER }); // prettier-ignore
