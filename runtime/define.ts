@@ -55,8 +55,11 @@ export interface OperatorInstance<I extends Ports, O extends Ports, C extends Op
    * Called once more with upTo = Infinity when all inputs have ended.
    */
   step(inputs: Inputs<I>, out: Out<O>, upTo: number): void;
-  /** Seconds since the origin of the earliest row that may still come out before upTo; Infinity if none. */
-  holds?(): number;
+  /**
+   * Seconds since the origin of the earliest row that may still come out before upTo; Infinity if none. By port where
+   * they differ, so that rows of a port that waits for nothing are not held by one that does; a port that is not named holds none.
+   */
+  holds?(): number | { readonly [P in keyof O]?: number };
   /**
    * Options have changed, between two steps: the one before had upTo = the action's time. Rows that it puts out are
    * at that time or later. Needed where the definition has `live` options; what these would make impossible

@@ -3,7 +3,7 @@
  * runtime makes for it (order, schema, watermark). Knows nothing of graphs, threads or RxJS.
  */
 import { noRows } from "./arrow.ts";
-import { END_OF_TIME } from "./batch.ts";
+import { BEGIN_OF_TIME, END_OF_TIME } from "./batch.ts";
 import {
   concat, fits, isList, secondsBefore, secondsSince, timeAt, timeOrder, typeOf, widen, widthOf,
   type Columns, type ListColumn,
@@ -17,8 +17,10 @@ export interface StepResult {
   /** Rows by output port, in time order. */
   readonly rows: Readonly<Record<string, Columns>>;
   readonly faults: readonly Fault[];
-  /** ns; no row before it will come out any more. */
+  /** ns; no row before it will come out any more, of any port. */
   readonly watermark: bigint;
+  /** The same by output port, where some promise more. */
+  readonly watermarks?: Readonly<Record<string, bigint>>;
 }
 
 export interface Running {
@@ -123,9 +125,24 @@ export function startOperator(
       if (columns) rows[port] = columns;
     }
     const held = upTo === END_OF_TIME ? Infinity : (instance.holds?.() ?? Infinity);
-    const heldTime =
-      held === Infinity ? END_OF_TIME : held === -Infinity ? -(2n ** 63n) : timeAt(origin, held);
-    const result = { rows, faults, watermark: heldTime < upTo ? heldTime : upTo };
+    const promise = (seconds: number): bigint => {
+      if (seconds === Infinity) return upTo;
+      // Seconds are rounded: a promise may be early, never late.
+      const time =
+        seconds === -Infinity ? BEGIN_OF_TIME : timeAt(origin, seconds - Math.abs(seconds) * 2 ** -51);
+      return time < upTo ? time : upTo;
+    };
+    const byPort = typeof held !== "number";
+    const result = {
+      rows,
+      faults,
+      watermark: promise(byPort ? Math.min(...Object.values(held as Record<string, number>)) : held),
+      ...(byPort && {
+        watermarks: Object.fromEntries(
+          Object.keys(writers).map((port) => [port, promise(held[port] ?? Infinity)]),
+        ),
+      }),
+    };
     faults = [];
     return result;
   };

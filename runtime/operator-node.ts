@@ -347,16 +347,17 @@ export class OperatorNode {
     result.catch(() => {});
   }
 
-  #emit({ rows, faults, watermark }: StepResult): void {
+  #emit({ rows, faults, watermark: ofAll, watermarks }: StepResult): void {
     if (this.#state === "parked") return;
     const dealtOut = typeof this.planned.definition.key === "object";
     for (const fault of dealtOut ? inOrder(faults) : faults) this.#options.faults.add(fault);
     for (const [name, stream] of this.#options.outputs) {
       const columns = rows[name];
+      const watermark = watermarks?.[name] ?? ofAll;
       if (columns) stream.append(columns, watermark === END_OF_TIME ? stream.watermark : watermark);
       else if (watermark < END_OF_TIME && stream.state !== "ended") stream.beat(watermark);
     }
-    if (watermark < END_OF_TIME) this.#options.faults.promise(watermark);
+    if (ofAll < END_OF_TIME) this.#options.faults.promise(ofAll);
   }
 
   /** All inputs have ended: what is open closes by the same lines. */

@@ -44,16 +44,24 @@ export class ShardMerge {
 
   /** Takes what each shard gave for the same step, in the shards' order. */
   take(results: readonly StepResult[]): StepResult {
-    const watermark = results.reduce<bigint>((least, r) => (r.watermark < least ? r.watermark : least), END_OF_TIME); // prettier-ignore
+    const leastOf = (promised: (result: StepResult) => bigint): bigint =>
+      results.map(promised).reduce((least, time) => (time < least ? time : least), END_OF_TIME);
     const rows: Record<string, Columns> = {};
+    const watermarks: Record<string, bigint> = {};
     for (const [port, waiting] of Object.entries(this.#waiting)) {
       const schema = this.#outputs[port]!;
       const step = ofOneStep(results.map((result) => result.rows[port]), this.#sizes, schema); // prettier-ignore
       if (step) waiting.push({ columns: step, from: 0 });
-      const ready = before(watermark, waiting, schema);
+      watermarks[port] = leastOf((result) => result.watermarks?.[port] ?? result.watermark);
+      const ready = before(watermarks[port], waiting, schema);
       if (ready) rows[port] = ready;
     }
-    return { rows, faults: mergedFaults(results.map(({ faults }) => faults)), watermark };
+    return {
+      rows,
+      faults: mergedFaults(results.map(({ faults }) => faults)),
+      watermark: leastOf(({ watermark }) => watermark),
+      watermarks,
+    };
   }
 }
 

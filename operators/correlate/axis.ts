@@ -101,9 +101,7 @@ export const axis = defineOperator({
       },
       holds() {
         const waits = s.skipped?.time ?? earliest(s.map);
-        if (waits === undefined) return Infinity;
-        const at = Number(waits - origin) / 1e9;
-        return at - Math.abs(at) * 2 ** -52;
+        return waits === undefined ? Infinity : Number(waits - origin) / 1e9;
       },
       save: () => structuredClone(s),
       load: (saved: typeof s) => void (s = structuredClone(saved)),

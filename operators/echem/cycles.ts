@@ -196,10 +196,7 @@ export const cycles = defineOperator({
         for (const text of disagreements(s.numbers)) out.fault(last, text);
       },
       // A cycle is timed by its last record, which is the last taken or a later one.
-      holds() {
-        const end_s = s.cycle?.end_s;
-        return end_s === undefined ? Infinity : end_s - Math.abs(end_s) * 2 ** -52;
-      },
+      holds: () => ({ cycles: s.cycle?.end_s ?? Infinity }),
       save: () => structuredClone(s),
       load: (saved: State) => void (s = structuredClone(saved)),
     };

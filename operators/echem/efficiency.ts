@@ -216,9 +216,7 @@ export const efficiency = defineOperator({
       // A sequence is timed by its final strip, whose last record may have been taken already.
       holds() {
         const { half } = s.running;
-        if (!reservoir || !half) return Infinity;
-        const end_s = Number(half.end - origin) / 1e9;
-        return end_s - Math.abs(end_s) * 2 ** -51;
+        return { reservoir: reservoir && half ? Number(half.end - origin) / 1e9 : Infinity };
       },
       save: () => structuredClone(s),
       load: (saved: State) => void (s = structuredClone(saved)),

@@ -203,7 +203,7 @@ export const incrementalCapacity = defineOperator({
         }
       },
       // A half cycle that the end of the stream ends is timed by the last record.
-      holds: () => (half ? seen.seconds - Math.abs(seen.seconds) * 2 ** -52 : Infinity),
+      holds: () => (half ? seen.seconds : Infinity),
       save: () => structuredClone({ half, seen }),
       load(saved: { half: HalfCycle | undefined; seen: typeof seen }) {
         ({ half, seen } = structuredClone(saved));

@@ -261,7 +261,7 @@ export const polarisation = defineOperator({
         if (upTo === Infinity) end(0);
       },
       // Both kinds of rows are timed by the last record there is when they end.
-      holds: () => (s.open ? s.last.seconds - Math.abs(s.last.seconds) * 2 ** -52 : Infinity),
+      holds: () => (s.open ? s.last.seconds : Infinity),
       save: () => structuredClone(s),
       load: (saved: State) => void (s = structuredClone(saved)),
     };

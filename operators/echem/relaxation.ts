@@ -125,7 +125,7 @@ export const relaxation = defineOperator({
         }
       },
       // A rest that the end of the stream ends is timed by the last record.
-      holds: () => (s.course.rest ? s.last.seconds - Math.abs(s.last.seconds) * 2 ** -52 : Infinity),
+      holds: () => (s.course.rest ? s.last.seconds : Infinity),
       save: () => structuredClone(s),
       load: (saved: Open) => void (s = structuredClone(saved)),
     };

@@ -189,7 +189,7 @@ export const selfDischarge = defineOperator({
         }
       },
       // The last row of a rest that the end of the stream ends is timed by the last record.
-      holds: () => (s.course.rest ? s.last.seconds - Math.abs(s.last.seconds) * 2 ** -52 : Infinity),
+      holds: () => (s.course.rest ? s.last.seconds : Infinity),
       save: () => structuredClone(s),
       load: (saved: Open) => void (s = structuredClone(saved)),
     };

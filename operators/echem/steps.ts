@@ -245,10 +245,10 @@ export const steps = defineOperator({
           }); // prettier-ignore
         }
       },
-      // A step is timed by its last record, which is the last taken or a later one.
+      // A step is timed by its last record, which is the last taken or a later one; a record waits until it can be told.
       holds() {
-        const earliest = s.step?.rows ? s.step.end_s : s.waiting[0]?.seconds;
-        return earliest === undefined ? Infinity : earliest - Math.abs(earliest) * 2 ** -52;
+        const waiting = s.waiting[0]?.seconds ?? Infinity;
+        return { steps: s.step?.rows ? s.step.end_s : waiting, state: waiting };
       },
       save: () => structuredClone(s),
       load: (saved: State) => void (s = structuredClone(saved)),

@@ -192,10 +192,7 @@ export const angles = defineOperator({
         const used = firstAtOrAfter(state.samples, earliest_s) - SAMPLES_FOR_SCATTER;
         if (used > 0) state.samples.splice(0, used);
       },
-      holds: () => {
-        const first = state.held[0];
-        return first ? first.seconds - Math.abs(first.seconds) * 2 ** -52 : Infinity; // a promise may be early, never late
-      },
+      holds: () => state.held[0]?.seconds ?? Infinity,
       save: () => structuredClone(state),
       load: (saved: State) => void (state = saved),
     };

@@ -411,10 +411,7 @@ export const motion = defineOperator({
               (config.hold_views === 0 && covered >= ENOUGH_deg ? "; set hold_views to their number to have them aligned all the same" : ""));
         }
       },
-      holds: () => {
-        const first = state.held[0]?.row.seconds;
-        return first === undefined ? Infinity : first - Math.abs(first) * 2 ** -52; // a promise may be early, never late
-      },
+      holds: () => state.held[0]?.row.seconds ?? Infinity,
       save: () => ({ state: structuredClone(state), tracker: tracker.save() }),
       load: (saved: { state: State; tracker: ReturnType<SampleTracker["save"]> }) => {
         state = saved.state;

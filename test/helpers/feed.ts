@@ -52,18 +52,18 @@ export function feed(
   let running = startOperator(definition, config, schemas, origin);
   const taken: Record<string, Columns[]> = {};
   const faults: Fault[] = [];
-  let watermark = -(2n ** 63n);
+  const promised: Record<string, bigint> = {};
   const step = (rows: Record<string, Columns>, upTo: bigint): void => collect(running.step(rows, upTo));
   const collect = (result: StepResult): void => {
     for (const port in result.rows) {
       const columns = result.rows[port]!;
-      if (columns.time[0]! < watermark)
+      if (columns.time[0]! < promised[port]!)
         throw new Error(
-          `${port}: a row at ${columns.time[0]} breaks the promise ${watermark}; say so with holds()`,
+          `${port}: a row at ${columns.time[0]} breaks the promise ${promised[port]}; say so with holds()`,
         );
       (taken[port] ??= []).push(columns);
     }
-    watermark = result.watermark;
+    for (const port in running.outputs) promised[port] = result.watermarks?.[port] ?? result.watermark;
     faults.push(...result.faults);
   };
   const times = Object.values(inputs)

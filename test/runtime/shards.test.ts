@@ -89,6 +89,25 @@ describe("what shards give", () => {
     );
   });
 
+  test("of a port that no shard holds comes at once, while another port waits", () => {
+    const merge = new ShardMerge([1, 1], { kept: schema, free: schema });
+    const result = (value: number, kept: bigint): StepResult => ({
+      rows: { kept: columns([{ time: 5, value }]), free: columns([{ time: 5, value }]) },
+      faults: [],
+      watermark: kept,
+      watermarks: { kept, free: 9n },
+    });
+    const first = merge.take([result(1, 9n), result(2, 4n)]);
+    expect(Object.keys(first.rows)).toEqual(["free"]);
+    expect(first.watermarks).toEqual({ kept: 4n, free: 9n });
+    expect(first.watermark).toBe(4n);
+    const then = merge.take([
+      { rows: {}, faults: [], watermark: 20n },
+      { rows: {}, faults: [], watermark: 20n },
+    ]);
+    expect([...(then.rows["kept"]!["value"] as Float64Array)]).toEqual([1, 2]);
+  });
+
   test("comes out in rounds of the whole list where several rows came in at one time, and step after step", () => {
     const merge = new ShardMerge([1, 2], { values: schema });
     const take = (watermark: number, ...given: [time: number, value: number][][]) => {
