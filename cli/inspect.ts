@@ -181,7 +181,9 @@ async function inspectFile(path: string): Promise<{ report: Report; damaged?: st
         `${name}: times name no zone; they were read as ${schema.metadata["timezone"] ?? "this machine's"}`,
       );
     if (basis === "first seen")
-      warnings.push(`${name}: the file holds no times of measurement; they are those when it was first seen`);
+      warnings.push(
+        `${name}: the file does not say when it was measured; its time is ${schema.metadata["time_note"] ?? "when it was first seen"}`,
+      );
   }
   const formats = new Set(
     parts

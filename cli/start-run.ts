@@ -153,6 +153,7 @@ export async function carryOut(request: RunRequest): Promise<void> {
 function tellTimes(run: Run, progress: Progress): void {
   const told = new Set<string>();
   run.streams$.subscribe(({ stream, derived, schema: { metadata } }) => {
+    if (metadata["time_note"] !== undefined) return; // its source says more of it, as a fault
     const zone = metadata["timezone"];
     const how = {
       "zone assumed": `its times name no zone and are read as those of ${zone ?? "this machine"}; set timezone if that is wrong`,

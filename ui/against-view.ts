@@ -9,6 +9,7 @@ import type { Ms } from "./client/types.ts";
 import {
   equalSpans,
   marksBelow,
+  hasRoom,
   marksLeft,
   plane,
   spanOf,
@@ -212,9 +213,8 @@ export abstract class AgainstView extends DrawnView {
       write(c, "no points in the span on show", width / 2, height / 2, "center", ratio);
       return this.tell(-1);
     }
-    // Small, it shows the shape; opened, the numbers.
-    const { large } = this;
-    const box: Box = large
+    const marked = hasRoom(width, height, ratio);
+    const box: Box = marked
       ? { left: 46 * ratio, right: width - 6 * ratio, top: 4 * ratio, bottom: height - 30 * ratio }
       : { left: ratio, right: width - ratio, top: ratio, bottom: height - ratio };
     const [xsEqual, ysEqual] = this.about.equal ? equalSpans(box, xs, ys) : [xs, ys];
@@ -223,7 +223,7 @@ export abstract class AgainstView extends DrawnView {
     this.#plane = on;
     const xScale = scaleOf(pair.x.unit, xsEqual);
     const yScale = this.about.equal ? xScale : scaleOf(pair.y.unit, ysEqual);
-    if (large) {
+    if (marked) {
       const rows = Math.max(2, Math.floor((box.bottom - box.top) / (26 * ratio)));
       marksLeft(c, { ...on, ys: ysEqual }, yScale.factor, rows);
       marksBelow(c, on, xScale.factor, { wanted: Math.max(2, Math.floor((box.right - box.left) / (60 * ratio))), lines: true }); // prettier-ignore
@@ -237,7 +237,7 @@ export abstract class AgainstView extends DrawnView {
     this.decorate(c, on, at);
     c.restore();
     this.tell(at);
-    if (!large) return;
+    if (!marked) return;
     write(c, axisName(pair.x, xScale), (box.left + box.right) / 2, height - 3 * ratio, "center", ratio);
     write(c, axisName(pair.y, yScale), box.left + 5 * ratio, box.top + 11 * ratio, "left", ratio);
     if (n > 1) timeBar(c, box, [points.time[0]!, points.time[n - 1]!], ratio);

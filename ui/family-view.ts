@@ -1,14 +1,14 @@
 /**
  * What the plots of curves that come again and again have in common (half cycles, spectra): the newest bright, earlier
- * ones as ghosts that fade, one of them picked by pointer or by key and named. Small, it shows the shape; opened, the
- * numbers.
+ * ones as ghosts that fade, one of them picked by pointer or by key and named. Marks at the axes stand where there is room
+ * for them; opened, the numbers of each point.
  */
 import { css, html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from "lit";
 import { againstStyles } from "./against-view.ts";
 import type { Ms } from "./client/types.ts";
 import { DrawnView } from "./drawn-view.ts";
 import { largerButton } from "./larger-button.ts";
-import { equalSpans, marksBelow, marksLeft, plane, spanOf, stroke, write, type Box, type Plane, type Span } from "./plot-frame.ts"; // prettier-ignore
+import { equalSpans, hasRoom, marksBelow, marksLeft, plane, spanOf, stroke, write, type Box, type Plane, type Span } from "./plot-frame.ts"; // prettier-ignore
 import { decadeName, readableScale, shortNumber, type Scale } from "./readable-numbers.ts";
 import { whenOf, momentOf } from "./row-feed.ts";
 import { cleared } from "./row-view.ts";
@@ -216,21 +216,26 @@ export abstract class FamilyView extends DrawnView {
       );
       return this.#tell(families);
     }
-    const { large } = this;
-    const gap = (large ? 8 : 3) * ratio;
-    const below = large ? 30 * ratio : ratio;
+    const marked = hasRoom(width, height / filled.length, ratio);
+    const gap = (marked ? 8 : 3) * ratio;
+    const below = marked ? 30 * ratio : ratio;
     const each = (height - below - ratio - gap * (filled.length - 1)) / filled.length;
     filled.forEach((family, i) => {
-      const top = (large ? 4 : 1) * ratio + i * (each + gap);
-      const box: Box = large
+      const top = (marked ? 4 : 1) * ratio + i * (each + gap);
+      const box: Box = marked
         ? { left: 52 * ratio, right: width - 8 * ratio, top, bottom: top + each - 4 * ratio }
         : { left: ratio, right: width - ratio, top, bottom: top + each };
-      this.#drawPlot(c, family, box, ratio, i === filled.length - 1);
+      this.#drawPlot(c, family, box, { ratio, marked, last: i === filled.length - 1 });
     });
     this.#tell(families);
   }
 
-  #drawPlot(c: CanvasRenderingContext2D, family: Family, box: Box, ratio: number, last: boolean): void {
+  #drawPlot(
+    c: CanvasRenderingContext2D,
+    family: Family,
+    box: Box,
+    { ratio, marked, last }: { ratio: number; marked: boolean; last: boolean },
+  ): void {
     const { members } = family;
     const xs =
       family.x.span ??
@@ -249,12 +254,12 @@ export abstract class FamilyView extends DrawnView {
     const on = plane(c, box, xsDrawn, ysDrawn, ratio);
     this.#plots.push({ family, on });
     const [xScale, yScale] = [scaleOf(family.x, xsDrawn), family.equal ? scaleOf(family.x, xsDrawn) : scaleOf(family.y, ysDrawn)]; // prettier-ignore
-    if (this.large) {
+    if (marked) {
       const rows = Math.max(2, Math.floor((box.bottom - box.top) / (30 * ratio)));
       if (family.y.log) decadesLeft(c, on, family.y.unit);
       else marksLeft(c, on, yScale.factor, rows);
       if (family.x.log) decadesBelow(c, on, family.x.unit, last);
-      else if (last) marksBelow(c, on, xScale.factor, { wanted: Math.max(2, Math.floor((box.right - box.left) / (70 * ratio))), lines: true }); // prettier-ignore
+      else if (last) marksBelow(c, on, xScale.factor, { wanted: Math.max(3, Math.floor((box.right - box.left) / (70 * ratio))), lines: true }); // prettier-ignore
     }
     c.save();
     c.beginPath();
@@ -269,7 +274,7 @@ export abstract class FamilyView extends DrawnView {
     if (picked) for (const member of members) if (member.key === picked.key) this.#drawMember(c, on, member, true); // prettier-ignore
     family.decorate?.(c, on, picked);
     c.restore();
-    if (!this.large) return;
+    if (!marked) return;
     const name = ({ name: of, unit, log }: Quantity, scale: Scale) =>
       log || (scale.unit === "" && unit === "") ? of : `${of}${scale.unit && `, ${scale.unit}`}`;
     if (last) write(c, name(family.x, xScale), (box.left + box.right) / 2, box.bottom + 27 * ratio, "center", ratio); // prettier-ignore

@@ -115,6 +115,8 @@ export class StreamAges {
       ? freshnessByDue(due.now_s, due.ahead_s, SLACK / 1000)
       : freshness({ lastTime, interval, now, ended, slack: SLACK * Math.max(1, speed) });
     const usual = byDue && due.ahead_s > 0 ? 1000 * due.ahead_s : interval;
-    return { state, age: Math.max(0, now - lastTime), interval: usual };
+    // Since rows came last; of what was overdue before the page was opened, at the least.
+    const age = byDue ? 1000 * (due.ahead_s - due.now_s) : now - lastTime;
+    return { state, age: Math.max(0, age), interval: usual };
   }
 }

@@ -8,6 +8,7 @@ import type { Ms, Subscription } from "./client/types.ts";
 import type { EfficiencyPanel, PerCycle } from "./cycle-panels.ts";
 import { DrawnView } from "./drawn-view.ts";
 import {
+  hasRoom,
   marksBelow,
   marksLeft,
   marksRight,
@@ -195,7 +196,7 @@ export class OpEfficiency extends DrawnView {
 
   draw(): void {
     const { c, width, height, ratio } = cleared(this.renderRoot.querySelector("canvas")!);
-    const { panel, large } = this;
+    const { panel } = this;
     const moment = momentOf(this.page.axis);
     this.#ratio = ratio;
     this.#marks = [];
@@ -212,7 +213,8 @@ export class OpEfficiency extends DrawnView {
     }
     const first = Math.min(...[...all.map(({ cycle }) => cycle), newest]);
     const both = capacities.some(({ points }) => points.length > 0);
-    const box: Box = large
+    const marked = hasRoom(width, height, ratio);
+    const box: Box = marked
       ? { left: 52 * ratio, right: width - (both ? 52 : 8) * ratio, top: 4 * ratio, bottom: height - 30 * ratio }
       : { left: ratio, right: width - ratio, top: ratio, bottom: height - ratio };
     const xs = [first - 0.5, newest + 0.5] as const;
@@ -228,7 +230,7 @@ export class OpEfficiency extends DrawnView {
     const scale = readableScale("A.h", most?.[1] ?? 0);
     const rows = Math.max(2, Math.floor((box.bottom - box.top) / (30 * ratio)));
     const base = left ?? right!;
-    if (large) {
+    if (marked) {
       if (left) marksLeft(c, left, PERCENT.factor, rows);
       if (both && right) {
         if (left) marksRight(c, right, scale.factor, rows);
@@ -254,7 +256,7 @@ export class OpEfficiency extends DrawnView {
       ...(left && panel.efficiency ? [`■ ${panel.efficiency.name}, %`] : []),
       ...capacities.filter(({ points }) => points.length > 0).map(({ one }, i) => `${one.name === "charge" ? "▲" : one.name === "discharge" ? "▽" : "■"} ${one.name}${i === capacities.length - 1 ? `, ${scale.unit}` : ""}`),
     ];
-    if (large) {
+    if (marked) {
       write(c, "cycle", (box.left + box.right) / 2, height - 3 * ratio, "center", ratio);
       c.font = `${11 * ratio}px sans-serif`;
       c.fillStyle = "#22252ad0";

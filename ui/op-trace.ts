@@ -1,6 +1,6 @@
 /** One panel of traces on the shared time axis. The only element that knows uPlot. */
 import { css, html, LitElement, unsafeCSS, type PropertyValues } from "lit";
-import { AXIS_px } from "./axis-width.ts";
+import { AXIS_px, MOST_IN_AXIS } from "./axis-width.ts";
 import { pixelRatio } from "./device-pixels.ts";
 import uPlot from "uplot";
 import uplotStyle from "uplot/dist/uPlot.min.css?inline";
@@ -274,7 +274,9 @@ export class OpTrace extends LitElement implements Drawable {
         const decimals = Math.min(8, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
         return steps.map((v, i) => {
           const text = v.toFixed(decimals).replace("-", "−");
-          return i === steps.length - 1 && scale.unit ? `${scale.unit}  ${text}` : text;
+          if (i < steps.length - 1 || scale.unit === "") return text;
+          // Where there is no room for both, the unit stands in the number's place.
+          return text.length + scale.unit.length > MOST_IN_AXIS ? scale.unit : `${scale.unit}  ${text}`;
         });
       },
       splits: (_, __, low, high) => this.#splits(side, low, high),

@@ -12,6 +12,10 @@ export interface Box {
 
 export type Span = readonly [low: number, high: number];
 
+/** A smaller plot shows the shape alone: marks at its axes would take the room of what they are for. Device pixels. */
+export const hasRoom = (width: number, height: number, ratio: number): boolean =>
+  width >= 200 * ratio && height >= 130 * ratio;
+
 /** The plot's frame, and where values lie in it. */
 export interface Plane {
   readonly box: Box;

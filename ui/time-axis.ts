@@ -10,7 +10,7 @@ export interface Range {
 }
 
 /**
- * follow  the newest `width` ms, moving on with the data
+ * follow  the newest `width` ms, moving on with the data; all there is while that is less
  * held    a fixed span: paused where it stood, or zoomed by hand
  */
 export type View =
@@ -46,8 +46,14 @@ export class TimeAxis {
   get range(): Range {
     if (this.view.kind === "held") return this.view;
     const to = Number.isNaN(this.newest) ? 0 : this.newest;
-    const width = this.view.width === "all" ? this.#runWidth : this.view.width;
-    return { from: to - width, to };
+    const { width } = this;
+    return { from: to - (width === "all" ? this.#runWidth : width), to };
+  }
+
+  /** What is followed: "all" too while the run is younger than the width that was chosen. */
+  get width(): Ms | "all" {
+    const width = this.view.kind === "follow" ? this.view.width : this.#width;
+    return width === "all" || this.newest - this.first < width ? "all" : width;
   }
 
   get #runWidth(): Ms {

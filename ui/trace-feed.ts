@@ -36,7 +36,10 @@ export class TraceFeed {
     this.#options = options;
     this.#width = this.#wantedWidth();
     this.#liveSubscription = options.client.subscribe(this.#liveRequest(), (frame) => this.#receive(frame));
-    this.#unlisten = options.axis.onChange((change) => void (change === "view" && this.#follow()));
+    this.#unlisten = options.axis.onChange((change) => {
+      // As time goes by, a young run becomes longer than the width that is followed.
+      if (change === "view" || (change === "time" && options.axis.live)) this.#follow();
+    });
     if (!options.axis.live) this.#follow();
   }
 
@@ -57,8 +60,8 @@ export class TraceFeed {
   }
 
   #wantedWidth(): Ms | "all" {
-    const { view } = this.#options.axis;
-    if (view.kind === "follow") return view.width;
+    const { view, width } = this.#options.axis;
+    if (view.kind === "follow") return width;
     return this.#width ?? view.to - view.from;
   }
 
@@ -81,13 +84,13 @@ export class TraceFeed {
   }
 
   #follow(): void {
-    const { view } = this.#options.axis;
+    const { view, width } = this.#options.axis;
     if (view.kind === "follow") {
       this.#held = undefined;
       this.#heldSubscription?.close();
       this.#heldSubscription = undefined;
-      if (view.width !== this.#width) {
-        this.#width = view.width;
+      if (width !== this.#width) {
+        this.#width = width;
         this.#liveSubscription.change(this.#liveRequest());
       }
       return;

@@ -72,7 +72,7 @@ function withoutStart(day: Extract<Start, { day: bigint }> | undefined, byModifi
       timezone: zone.name,
     },
     doubts: [
-      `has no start time${day ? " (as BioLogic's .mpr before its run has ended)" : ""}; it is ${how}; if you know better, place the source by hand`,
+      `has no start time${day ? " (as BioLogic's .mpr before its run has ended)" : ""}; it is ${how}; if you know better, say when it began with start`,
     ],
   };
 } // prettier-ignore

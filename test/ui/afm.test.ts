@@ -99,6 +99,7 @@ test("how the values are spread, with the window of colours on it: by key, by po
   const plot = (await map.locator(".plot").boundingBox())!;
   await high.focus();
   for (let i = 0; i < 3; i++) await page.keyboard.press("Shift+ArrowLeft");
+  await expect.poll(async () => (await at()).high).toBeLessThan(0.55 * before.high);
   const ratio = async () => ((at_) => at_.high / at_.low)(await at());
   const wide = await ratio();
   await page.mouse.move(plot.x + plot.width * 0.5, plot.y + 8);

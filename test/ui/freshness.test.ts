@@ -83,6 +83,8 @@ test("a file that is written every half minute is not late between: what its sou
   clock.now = 1000 * 200;
   health(-110);
   expect(ages.of("a.b").state).toBe("stale");
+  // Since rows came last: that was when they were said to be due in 30 s.
+  expect(ages.of("a.b").age).toBe(140_000);
   // Of a source that does not know it, its own interval.
   health(undefined);
   expect(ages.of("a.b").interval).not.toBe(30_000);

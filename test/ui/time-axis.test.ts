@@ -24,6 +24,16 @@ describe("a time axis", () => {
     expect(axis.range).toEqual({ from: 0, to: 3 * HOUR });
   });
 
+  test("shows all there is while the run is younger than the width that was chosen", () => {
+    const axis = axisAt(3 * MINUTE, MINUTE);
+    axis.follow(HOUR);
+    expect(axis.range).toEqual({ from: MINUTE, to: 3 * MINUTE });
+    expect(axis.width).toBe("all");
+    axis.advance(90 * MINUTE);
+    expect(axis.range).toEqual({ from: 30 * MINUTE, to: 90 * MINUTE });
+    expect(axis.width).toBe(HOUR);
+  });
+
   test("stands still while paused, and goes on as wide as before", () => {
     const axis = axisAt(HOUR);
     axis.follow("all");
