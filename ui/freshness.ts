@@ -3,10 +3,12 @@
  * Ages are by event time, so a run at 60 times the clock ages 60 times as fast.
  *
  * Where the source says when its next rows are due, that is what counts: a file that is written every half minute holds
- * rows a second apart. Fresh until due, late after that, stale once overdue by 3 times what it had been ahead.
+ * rows a second apart. Fresh until due, late after that, stale once overdue by 3 times what it had been ahead. What is
+ * made of such a source's rows is not late before the source is.
  */
 import type { Client, Ms } from "./client/types.ts";
 import type { EventClock } from "./event-clock.ts";
+import { nodeOf, upstreamOf } from "./wiring.ts";
 
 export type Freshness = "fresh" | "late" | "stale" | "waiting" | "ended";
 
@@ -71,14 +73,14 @@ export interface StreamAge {
 
 /** The ages of all streams against the intervals that each was seen to keep. */
 export class StreamAges {
-  readonly #client: Pick<Client, "connection" | "catalogue" | "health">;
+  readonly #client: Pick<Client, "connection" | "catalogue" | "health" | "manifest">;
   readonly #clock: Pick<EventClock, "now" | "speed">;
   readonly #cadences = new Map<string, Cadence>();
   /** By stream: seconds until its rows are due, and how many it were when that was said. */
   readonly #due = new Map<string, { now_s: number; ahead_s: number }>();
 
   constructor(
-    client: Pick<Client, "connection" | "catalogue" | "health">,
+    client: Pick<Client, "connection" | "catalogue" | "health" | "manifest">,
     clock: Pick<EventClock, "now" | "speed">,
   ) {
     this.#client = client;
@@ -111,12 +113,19 @@ export class StreamAges {
     const due = this.#due.get(stream);
     const ended = entry?.state === "ended";
     const byDue = due !== undefined && !ended && Number.isFinite(lastTime);
-    const state = byDue
+    let state = byDue
       ? freshnessByDue(due.now_s, due.ahead_s, SLACK / 1000)
       : freshness({ lastTime, interval, now, ended, slack: SLACK * Math.max(1, speed) });
+    if ((state === "late" || state === "stale") && this.#waitsForItsSource(stream)) state = "fresh";
     const usual = byDue && due.ahead_s > 0 ? 1000 * due.ahead_s : interval;
     // Since rows came last; of what was overdue before the page was opened, at the least.
     const age = byDue ? 1000 * (due.ahead_s - due.now_s) : now - lastTime;
     return { state, age: Math.max(0, age), interval: usual };
   }
+
+  /** It is made of a source whose rows are not due yet. */
+  #waitsForItsSource(stream: string): boolean {
+    const sources = upstreamOf(this.#client.manifest, nodeOf(stream)).flatMap((one) => this.#due.get(one) ?? []);
+    return sources.length > 0 && sources.every(({ now_s, ahead_s }) => freshnessByDue(now_s, ahead_s, SLACK / 1000) === "fresh");
+  } // prettier-ignore
 }

@@ -15,7 +15,7 @@ export function inputsOf(manifest: Readonly<Record<string, unknown>>, node: stri
 }
 
 /** What a node reads, what that was made of, and so on: the nearest first. */
-function upstreamOf(manifest: Readonly<Record<string, unknown>>, node: string): string[] {
+export function upstreamOf(manifest: Readonly<Record<string, unknown>>, node: string): string[] {
   const found = new Set(inputsOf(manifest, node));
   for (const stream of found) for (const before of inputsOf(manifest, nodeOf(stream))) found.add(before);
   return [...found];

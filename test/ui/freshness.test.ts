@@ -61,6 +61,7 @@ test("a file that is written every half minute is not late between: what its sou
     connection: { state: "open", mode: "live", speed: 1, latency_ms: 1 } as never,
     catalogue: catalogue as never,
     health: [] as readonly StreamHealth[],
+    manifest: { pipeline: { operators: { made: { from: "a.b" }, again: { from: { rows: "made.rows" } } } } },
   };
   const clock = { now: 0, speed: 1 };
   const ages = new StreamAges(client, clock);
@@ -88,6 +89,19 @@ test("a file that is written every half minute is not late between: what its sou
   // Of a source that does not know it, its own interval.
   health(undefined);
   expect(ages.of("a.b").interval).not.toBe(30_000);
+  // What is made of it waits for it, and no longer.
+  const made = { ...entry, stream: "again.rows", derived: true, lastTime: 0 };
+  catalogue.set("again.rows", made as never);
+  const states = [20, -20].map((due_s) => {
+    const watching = new StreamAges(client, clock);
+    for (let second = 1; second < 5; second++) {
+      made.lastTime = 1000 * second;
+      health(due_s);
+      watching.look();
+    }
+    return watching.of("again.rows").state;
+  });
+  expect(states).toEqual(["fresh", "stale"]);
   // It was overdue before the page was opened.
   const late = new StreamAges(client, clock);
   client.health = [{ ...client.health[0]!, due_s: -4000 }];
