@@ -2,7 +2,7 @@
  * Cyclers' files: rows per second of the decoders, through the source as a run would have them, and how long it takes from
  * bytes that can be seen to a row at its reader. Baseline of `.mpr`: a plain walk over the file's bytes in a Buffer, number by number.
  */
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Columns, SourceItem } from "../runtime/index.ts";
@@ -52,8 +52,11 @@ function plainWalk(path: string): number {
   return ROWS / ((performance.now() - begin) / 1000);
 }
 
-/** A file appended a thousand times a second: ms from the write of each record but the last to its row, by quantile. */
-async function following(path: string, seconds: number): Promise<{ median: number; p99: number; rows: number; lost: number }> {
+/**
+ * A file appended a thousand times a second: ms from the write of each record but the last to its row, by quantile.
+ * It is followed by the name `through`.
+ */
+async function following(path: string, seconds: number, through = path): Promise<{ median: number; p99: number; rows: number; lost: number }> {
   const file = openSync(path, "w");
   const head = mprHead(0);
   writeSync(file, head);
@@ -75,7 +78,7 @@ async function following(path: string, seconds: number): Promise<{ median: numbe
   const begin = performance.now();
   let rows = 0;
   let wrong = 0;
-  for await (const item of open(path, { follow: true, signal: stop.signal })) {
+  for await (const item of open(through, { follow: true, signal: stop.signal })) {
     const columns = item.rows?.["echem"] as Columns | undefined;
     const now = performance.now();
     for (const s of (columns?.["test_time_second"] as Float64Array | undefined) ?? []) {
@@ -107,11 +110,18 @@ export async function benchEchem(): Promise<Measured[]> {
     for (let i = 0; i < RUNS; i++) zipped.push(await rowsPerSecond(ndax));
     const seconds = Number(process.env["OPERANDO_BENCH_SECONDS"] ?? 5);
     const waits = await following(join(folder, "growing.mpr"), seconds);
-    if (waits.lost > 0) throw new Error(`${waits.lost} rows were missed or came twice`);
+    // The system tells of changes in a link's own folder alone: it is found out by looking, as on a network share.
+    mkdirSync(join(folder, "share"));
+    const linked = join(folder, "share", "growing.mpr");
+    symlinkSync(join(folder, "again.mpr"), linked);
+    const polled = await following(join(folder, "again.mpr"), seconds, linked);
+    const lost = waits.lost + polled.lost;
+    if (lost > 0) throw new Error(`${lost} rows were missed or came twice`);
     return [
       measured(".mpr, 16 columns, rows through the source", "1/s", ours, { baseline: plain, aim: 5e6 }),
       measured(".ndax version 14, rows through the source", "1/s", zipped, { aim: 1e6, beside: { "best public reader": PEER_ROWS_PER_S } }),
       measured(".mpr appended at 1 kHz, from bytes visible to row, p99", "ms", [waits.p99], { aim: 100, beside: { median: waits.median } }),
+      measured("the same where no change is told, as on a share: looked at every second, p99", "ms", [polled.p99], { aim: 3000, beside: { median: polled.median } }),
     ];
   } finally {
     rmSync(folder, { recursive: true });

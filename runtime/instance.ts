@@ -66,6 +66,28 @@ export function misfits(port: string, wanted: Fields, stream: string, offered: S
   return problems;
 }
 
+/**
+ * What a port can use of a stream: without those of its optional columns that bear the name and are something else, as an
+ * instrument's file may bring, and a sentence for each of these.
+ */
+export function usable(
+  port: string,
+  wanted: Fields,
+  stream: string,
+  offered: Schema,
+): { schema: Schema; leftOut: string[] } {
+  const leftOut: string[] = [];
+  const fields = Object.fromEntries(
+    Object.entries(offered.fields).filter(([name]) => {
+      const field = wanted[name];
+      const why = field?.optional ? misfits(port, { [name]: field }, stream, offered) : [];
+      leftOut.push(...why.map((one) => `does not use ${stream}.${name}: ${one}`));
+      return why.length === 0;
+    }),
+  );
+  return { schema: leftOut.length > 0 ? { ...offered, fields } : offered, leftOut };
+}
+
 const article = (kind: string): string => (/^[aeiou]/.test(kind) ? `an ${kind}` : `a ${kind}`);
 
 /** Columns that a port wants for one of its streams: those declared for it, or for any port ("*"). */
@@ -175,8 +197,11 @@ class RowView {
   readonly #none: object;
   readonly #conversions: [name: string, type: Field["type"]][] = [];
   readonly #prototype: object;
+  /** Columns of these names are something else than the port means by them. */
+  readonly #leftOut: ReadonlySet<string>;
 
   constructor(schema: Schema, wanted: Fields, origin: bigint) {
+    this.#leftOut = new Set(Object.keys(wanted).filter((name) => !(name in schema.fields)));
     for (const name in wanted) {
       const given = schema.fields[name];
       const type = wanted[name]!.type;
@@ -192,7 +217,7 @@ class RowView {
 
   #build(columns: Columns): object {
     const rows = Object.create(this.#prototype) as Record<string, unknown>;
-    for (const name in columns) rows[name] = columns[name];
+    for (const name in columns) if (!this.#leftOut.has(name)) rows[name] = columns[name];
     for (const [name, type] of this.#conversions) rows[name] = widen(columns[name]!, type);
     rows["columns"] = columns;
     return rows;

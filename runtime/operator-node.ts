@@ -5,7 +5,7 @@
 import { BEGIN_OF_TIME, END_OF_TIME } from "./batch.ts";
 import type { Columns } from "./columns.ts";
 import type { Fault } from "./define.ts";
-import { misfits, outputSchemas, wantedBy, type Running, type StepResult } from "./instance.ts";
+import { misfits, outputSchemas, usable, wantedBy, type Running, type StepResult } from "./instance.ts";
 import { Port } from "./port.ts";
 import { inOrder } from "./shards.ts";
 import type { Stream } from "./stream.ts";
@@ -231,26 +231,33 @@ export class OperatorNode {
   }
 
   #start(): boolean {
+    const { planned } = this.#options;
     const inputs: Record<string, Schema> = {};
+    const problems: string[] = [];
+    const left: string[] = [];
     for (const port of this.ports) {
       const schema = port.schemaAt(this.#upTo);
       if (!schema) {
         if (!port.ended && port.stream.state !== "ended") return false;
-        this.#options.faults.add({
-          time: this.#now(),
-          what: `${port.stream.name} ended without ever saying what it holds; ${this.name} has nothing to work on`,
-        });
+        // Of what an operator gives that has stopped, or had nothing itself, that one has said so.
+        if (!port.stream.derived) {
+          this.#options.faults.add({
+            time: this.#now(),
+            what: `${port.stream.name} ended without anything in it; ${this.name} has nothing to work on`,
+          });
+        }
         this.#close("ended");
         return false;
       }
-      inputs[this.#portName(port)] = schema;
-    }
-    const { planned } = this.#options;
-    const problems = this.ports.flatMap((port) => {
       const name = this.#portName(port);
-      return misfits(name, wantedBy(planned.definition.input, name) ?? {}, port.stream.name, inputs[name]!);
-    });
+      const wanted = wantedBy(planned.definition.input, name) ?? {};
+      const { schema: used, leftOut } = usable(name, wanted, port.stream.name, schema);
+      inputs[name] = used;
+      problems.push(...misfits(name, wanted, port.stream.name, used));
+      left.push(...leftOut);
+    }
     if (problems.length > 0) throw new TypeError(problems.join("; "));
+    for (const what of left) this.#options.faults.add({ time: this.#now(), what });
     this.#inputs = inputs;
     const engine = this.#options.start({ ...planned, config: this.#config }, inputs, this.#options.origin());
     if (!(engine instanceof Promise)) {
@@ -304,7 +311,8 @@ export class OperatorNode {
         rows[this.#portName(port)] = taken;
         any = true;
       }
-      if (any) return { rows, upTo: to };
+      // The end itself is a step of its own, once.
+      if (any) return { rows, upTo: to === END_OF_TIME ? justAfter(rows) : to };
       for (const port of ports) if (port.boundary === to) port.joinHead();
     }
   }
@@ -430,4 +438,10 @@ export class OperatorNode {
   stop(): void {
     if (this.#state !== "parked" && this.#state !== "ended") this.#close("ended");
   }
+}
+
+/** One nanosecond after the last of these rows. */
+function justAfter(rows: Readonly<Record<string, Columns>>): bigint {
+  const last = Object.values(rows).map(({ time }) => time.at(-1) ?? BEGIN_OF_TIME);
+  return last.reduce((most, time) => (time > most ? time : most), BEGIN_OF_TIME) + 1n;
 }

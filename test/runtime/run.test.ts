@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
-import { defineOperator, defineSource, scalar, type SourceItem } from "../../runtime/index.ts";
+import { code, defineOperator, defineSource, label, scalar, type SourceItem } from "../../runtime/index.ts";
 import { runToEnd } from "../helpers/graph.ts";
 import { doubled, interleaved, item, played, S, script, summed } from "../helpers/small-operators.ts";
 
@@ -25,6 +25,59 @@ test("windows close when the watermark passes their end, and at the end", async 
   );
   expect([...(rows["sum.sums"]!["value"] as Float64Array)]).toEqual([52, 25, 41]);
 });
+
+test("the end is told once, by itself, after the last rows: also of those that waited for it", async () => {
+  const steps: string[] = [];
+  const heard = defineOperator({
+    ...doubled,
+    name: "test/heard",
+    start: () => ({
+      step: ({ values }, _, upTo) => void steps.push(`${[...values.value].join(" ")} before ${upTo}`),
+    }),
+  });
+  // Of equal times nobody knows whether another follows.
+  Object.assign(script, { a: [item([10, 11, 11])] });
+  await runToEnd(
+    { sources: { cell: { use: played } }, operators: { hears: { use: heard, from: "cell.values" } } },
+    { origin: 0n },
+  );
+  expect(steps).toHaveLength(3);
+  expect(steps[0]).toMatch(/^10 before (10\.9|11)/);
+  expect(steps[1]).toMatch(/^11 11 before 11\.00000000/);
+  expect(steps[2]).toBe(" before Infinity");
+});
+
+test("an optional column that a file means otherwise is left out, which is said; it stops nobody", async () => {
+  const seen: unknown[] = [];
+  const optional = defineOperator({
+    ...doubled,
+    name: "test/optional",
+    input: { values: { value: scalar("V"), mode: code({ optional: true }), dq: scalar("A.h", { optional: true }) } },
+    start: (_, { inputs }) => ({
+      step: ({ values }) => void seen.push(Object.keys(inputs.values.fields), values.mode, values.at(0)),
+    }),
+  });
+  Object.assign(script, {
+    a: [
+      {
+        schema: { values: { fields: { value: scalar("V"), mode: label(), dq: scalar("mA.h") }, metadata: {} } },
+        rows: { values: { time: BigInt64Array.of(S), value: Float64Array.of(3), mode: ["CC"], dq: Float64Array.of(1) } },
+      },
+    ],
+  });
+  const { failures, rows } = await runToEnd(
+    { sources: { cell: { use: played } }, operators: { one: { use: optional, from: "cell.values" } } },
+    { origin: 0n },
+  );
+  expect(failures).toEqual([]);
+  expect(rows["faults"]!["what"]).toEqual([
+    "does not use cell.values.mode: values.mode must be a code; cell.values.mode is a label",
+    "does not use cell.values.dq: values.dq must be in A.h; cell.values.dq is in mA.h",
+  ]);
+  expect(seen[0]).toEqual(["value"]);
+  expect(seen[1]).toBeUndefined();
+  expect(seen[2]).toEqual({ time: S, seconds: 1, value: 3 });
+}); // prettier-ignore
 
 test("rows that come after the promise are late: counted, shown, and given to nobody else", async () => {
   Object.assign(script, { a: [{ ...item([10]), watermark: 12n * S }, item([11, 13]), item([12, 14])] });
