@@ -197,6 +197,8 @@ export interface SourceContext {
   /** The zone that times without one are read in, an IANA name; from the option `timezone`, else the machine's. */
   readonly timezone: string;
   readonly timezoneAssumed: boolean;
+  /** A person has said when its first row was measured: what the data say of that is not asked for. */
+  readonly placed?: boolean;
   /** Directory that relative paths of the pipeline file are relative to. */
   readonly directory: string;
 }

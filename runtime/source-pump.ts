@@ -111,7 +111,7 @@ export class SourcePump {
   /** Runs to the end of the source. Never rejects: what goes wrong becomes a fault and the source's `error`. */
   async run(): Promise<void> {
     const { planned, signal, directory, faults } = this.#options;
-    const { timezone } = planned.common;
+    const { timezone, start } = planned.common;
     const assumed = timezone === "";
     this.#watchIdle();
     try {
@@ -120,6 +120,7 @@ export class SourcePump {
         now: () => BigInt(Date.now()) * 1_000_000n,
         timezone: assumed ? Intl.DateTimeFormat().resolvedOptions().timeZone : timezone,
         timezoneAssumed: assumed,
+        placed: start !== undefined,
       }); // prettier-ignore
       if (Symbol.asyncIterator in opened) await this.#pull(opened);
       else await this.#listen(opened);

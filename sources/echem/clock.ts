@@ -40,7 +40,8 @@ export function clockOf(start: Start | undefined, written: Written, context: Sou
     const instant = instantOf(start.face, zone, (instants) => byWriting(instants, written));
     return known(instant, context.timezoneAssumed ? "zone assumed" : "absolute");
   }
-  return withoutStart(start, written.modified - nanoseconds(written.last_s), zone);
+  const clock = withoutStart(start, written.modified - nanoseconds(written.last_s), zone);
+  return context.placed ? { ...clock, doubts: [] } : clock;
 }
 
 /**

@@ -84,7 +84,7 @@ export class RowStream {
   }
 
   #laterStart(start: Start | undefined, written: Written): string[] {
-    if (isExact(this.#start) || !isExact(start)) return [];
+    if (isExact(this.#start) || !isExact(start) || this.#context.placed) return [];
     const found = clockOf(start, written, this.#context);
     const apart_s = Number(found.start - this.#clock!.start) / 1e9;
     this.#start = start;

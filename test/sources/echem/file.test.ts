@@ -153,6 +153,8 @@ describe("time", () => {
     expect(fresh.faults[0]!.what).toMatch(
       /has no start time .* taken from when the file was last written, less its last test time/,
     );
+    // Who has said when it began is not asked for it.
+    expect((await take(await fileOf(bytes), { placed: true })).faults).toEqual([]);
     const broken = mprBytes({ layout: "old3", columns: [[4, "f64", [0, 1e300]]], date: "02/17/22" }); // prettier-ignore
     expect((await take(await fileOf(broken, "2022-02-17T15:00:00Z"))).pieces[0]!.time[0]).toBe(
       utc("2022-02-17T15:00:00Z"),
