@@ -69,16 +69,18 @@ export interface Unit {
 }
 
 function parseAtom(symbol: string): Atom | undefined {
-  const plain = ATOMS[symbol];
-  if (plain) return plain;
+  // "constructor", which every object has, is no unit.
+  if (Object.hasOwn(ATOMS, symbol)) return ATOMS[symbol];
   for (const length of [1, 2]) {
     const prefix = PREFIXES[symbol.slice(0, length)];
-    const rest = ATOMS[symbol.slice(length)];
+    const rest = Object.hasOwn(ATOMS, symbol.slice(length)) ? ATOMS[symbol.slice(length)] : undefined;
     if (prefix && rest?.prefixable && rest.offset === undefined)
       return { ...rest, factor: rest.factor * prefix };
   }
   return undefined;
 }
+
+const speltOut = (text: string): string => (Object.hasOwn(SPELLINGS, text) ? SPELLINGS[text]! : text);
 
 const parsed = new Map<string, Unit>();
 
@@ -86,10 +88,7 @@ const parsed = new Map<string, Unit>();
 export function parseUnit(text: string): Unit {
   const known = parsed.get(text);
   if (known) return known;
-  const spelled = (SPELLINGS[text.trim()] ?? text.trim())
-    .replaceAll("µ", "u")
-    .replaceAll("μ", "u")
-    .replaceAll("·", ".");
+  const spelled = speltOut(text.trim()).replaceAll("µ", "u").replaceAll("μ", "u").replaceAll("·", ".");
   let factor = 1;
   let offset = 0;
   let counted = "";
@@ -110,7 +109,7 @@ export function parseUnit(text: string): Unit {
       if (Number(exponent) !== 1) throw new RangeError(`"${text}" is not a unit: ${exponent} has no symbol`);
       continue;
     }
-    const base = parseAtom(SPELLINGS[symbol] ?? symbol) ?? parseAtom(symbol);
+    const base = parseAtom(speltOut(symbol)) ?? parseAtom(symbol);
     if (!base) throw new RangeError(`"${text}" is not a unit: nobody knows "${symbol}"`);
     const power = sign * Number(exponent);
     factor *= base.factor ** power;

@@ -3,6 +3,7 @@
  * the vendor's own: `test_time_second`, `voltage_volt`, `current_ampere` (positive on charge), `cycle_count`.
  */
 import { code, scalar, type Fields } from "../../runtime/index.ts";
+import { toCounts } from "./column-map.ts";
 import type { NumberArray } from "./echem-file.ts";
 
 /** What current is made from. */
@@ -89,6 +90,6 @@ export function bdfColumns(
       !current ? missing()
       : current.kind === "charge" ? meanCurrent(vendor["dq"]!, vendor["test_time_second"]!, before_s)
       : amperes(vendor[current.column]!), // prettier-ignore
-    ...(cycles && { cycle_count: new Int32Array(vendor["cycle_number"]!) }),
+    ...(cycles && { cycle_count: toCounts(vendor["cycle_number"]!).counts }),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * What the columns of a table are, told by their headings: names and labels of BDF (Battery Data Format, ontology
- * 1.2.0: `test_time_second`, `Test Time / s`), a map that the user wrote, or common words with a unit ("Current (mA)").
+ * 1.3.0: `test_time_second`, `Test Time / s`), a map that the user wrote, or common words with a unit ("Current (mA)").
  * The unit in the heading decides the conversion; without one, only BDF's own names have any.
  */
 import {
@@ -14,7 +14,9 @@ import {
   type Fields,
 } from "../../runtime/index.ts";
 import { plainName, TAKEN, type Problem } from "./echem-file.ts";
+import type { TableRows } from "./text-table.ts";
 import { ucumOf } from "./vendor-units.ts";
+import { own } from "./own.ts";
 
 export interface Heading {
   /** As the file has it. */
@@ -34,9 +36,13 @@ const ENDINGS: Readonly<Record<string, string>> = {
   degree: "deg", s: "s", ms: "ms", h: "h", min: "min", V: "V", mV: "mV", A: "A", mA: "mA", uA: "uA", mAh: "mA.h", Ah: "A.h", W: "W", Hz: "Hz",
 };
 
+/** What is longer names nothing, and would take long to look through. */
+const LONGEST = 1000;
+
 /** "Test Time / s", "Current (mA)", "U[V]", "voltage_volt" in quantity and unit. */
 export function headingOf(vendor: string): Heading {
   const plain = vendor.trim();
+  if (plain.length > LONGEST) return { vendor, quantity: plain, written: "", unit: "" };
   // "mAh/g" is no "mAh" in grams.
   if (plain.includes("/") && unitOf(plain) !== "") return { vendor, quantity: plain, written: "", unit: unitOf(plain) };
   const bracketed = /^(.*?)\s*[([]([^()[\]]*)[)\]]\s*$/.exec(plain);
@@ -44,7 +50,8 @@ export function headingOf(vendor: string): Heading {
   const ended = /^(.+)_([A-Za-z]+)$/.exec(plain);
   if (bracketed && bracketed[1] !== "") return { vendor, quantity: bracketed[1]!, written: bracketed[2]!, unit: unitOf(bracketed[2]!) };
   if (slashed && (unitOf(slashed[2]!) !== "" || slashed[2] === "1")) return { vendor, quantity: slashed[1]!, written: slashed[2]!, unit: unitOf(slashed[2]!) };
-  if (ended && ENDINGS[ended[2]!]) return { vendor, quantity: ended[1]!, written: ended[2]!, unit: ENDINGS[ended[2]!]! };
+  const ending = ended ? own(ENDINGS, ended[2]!) : undefined;
+  if (ended && ending !== undefined) return { vendor, quantity: ended[1]!, written: ended[2]!, unit: ending };
   return { vendor, quantity: plain, written: "", unit: "" };
 } // prettier-ignore
 
@@ -57,7 +64,7 @@ const WRITTEN: Readonly<Record<string, string>> = {
 /** As cyclers write them: a lone C is a temperature there, never a charge, and "mAh/V.g" is per volt and per gram. */
 function unitOf(written: string): string {
   const [above = "", ...below] = written.trim().split("/");
-  const plain = (unit: string): string => WRITTEN[unit] ?? unit;
+  const plain = (unit: string): string => own(WRITTEN, unit) ?? unit;
   const whole = plain(written.trim());
   if (below.length === 0 || whole !== written.trim()) return ucumOf(whole);
   const parts = below.flatMap((part) => part.split(".")).flatMap((part) => plain(part).split("."));
@@ -124,9 +131,9 @@ const isLabel = (heading: Heading): boolean => / \/ /.test(heading.vendor) && he
 
 /** Which of BDF's columns a heading is by BDF's own words; undefined where by none. */
 export function bdfColumn(heading: Heading): readonly [ours: string, unit: string] | undefined {
-  const named = BDF_NAMES[heading.vendor.trim()];
+  const named = own(BDF_NAMES, heading.vendor.trim());
   if (named) return named;
-  const ours = isLabel(heading) ? BDF_LABELS[words(heading.quantity)] : undefined;
+  const ours = isLabel(heading) ? own(BDF_LABELS, words(heading.quantity)) : undefined;
   if (!ours) return undefined;
   const { unit } = KNOWN[ours]!;
   if (unit === "") return [ours, ""];
@@ -166,6 +173,10 @@ function byWords(headings: readonly Heading[], name: string, taken: ReadonlySet<
   return -1;
 } // prettier-ignore
 
+/** True where a heading alone tells that it is test time, voltage or current. */
+export const isTold = (heading: Heading): boolean =>
+  REQUIRED.some((name) => bdfColumn(heading)?.[0] === name || byWords([heading], name, new Set()) === 0);
+
 /** True where test time, voltage and current can be told by the headings alone. */
 export function canBeTold(headings: readonly Heading[], durations: ReadonlySet<number> = new Set()): boolean {
   if (isBdf(headings)) return true;
@@ -191,7 +202,7 @@ export function mapColumns(given: readonly Heading[], wanted: Readonly<Record<st
   for (const [name, theirs] of Object.entries(wanted)) {
     const { at, unit, negative } = find(headings, name, theirs);
     if (found.has(at)) throw new SourceError(`columns: ${name} and ${found.get(at)!.name} are both to be "${headings[at]!.vendor}"; name another for one of them`);
-    const target = KNOWN[name]?.unit ?? "";
+    const target = own(KNOWN, name)?.unit ?? "";
     if (target !== "" && unit !== "" && !isLike(unit, target)) throw new SourceError(`columns: ${name} is in ${target}, and "${headings[at]!.vendor}" in ${unit}, which measures something else`);
     if (target !== "" && unit === "") throw new SourceError(`columns: "${headings[at]!.vendor}" has no unit; write the one it is in behind it, as in { ${name}: "${headings[at]!.quantity} [${target}]" }`);
     add(at, name, unit, negative);
@@ -234,7 +245,7 @@ const counting = (vendor_name: string): Field =>
   code({ codes: { [NO_COUNT]: "not in the file" }, vendor_name });
 
 function fieldOf(name: string, vendor_name: string, from: string): Field {
-  const known = KNOWN[name];
+  const known = own(KNOWN, name);
   if (known?.count) return counting(vendor_name);
   return scalar(known?.unit ?? from, { vendor_name, ...(name === "current_ampere" && { doc: "positive on charge" }) }); // prettier-ignore
 }
@@ -304,7 +315,7 @@ export function toOurs(values: Float64Array, { from, field, negative }: Ours): v
 } // prettier-ignore
 
 /** Counts as integers; what is none is missing. Returns how many were there and none. */
-export function toCounts(values: Float64Array): { counts: Int32Array; wrong: number } {
+export function toCounts(values: ArrayLike<number>): { counts: Int32Array; wrong: number } {
   const counts = new Int32Array(values.length);
   let wrong = 0;
   for (let i = 0; i < values.length; i++) {
@@ -315,6 +326,12 @@ export function toCounts(values: Float64Array): { counts: Int32Array; wrong: num
   }
   return { counts, wrong };
 }
+
+/** Of counts that are none, from the first row of this table on. */
+export const noCounts = ({ lines }: Pick<TableRows, "lines">, { field }: Ours, count: number): Problem => ({
+  where: `line ${lines[0]}`, unread: true, count,
+  what: `column "${field.vendor_name}" has ${count} values from here on that are no whole numbers, and are missing`,
+}); // prettier-ignore
 
 /** BDF's columns first. */
 export function inOrder(columns: readonly Ours[]): Fields {

@@ -6,12 +6,14 @@
  * above it is kept as metadata where it is "name: value".
  */
 import { label, SourceError } from "../../runtime/index.ts";
-import { bdfColumn, canBeTold, free, headingOf, inOrder, isBdf, mapColumns, toCounts, toOurs, UNIX_TIME, type Heading, type Ours } from "./column-map.ts"; // prettier-ignore
+import { bdfColumn, canBeTold, free, headingOf, inOrder, isBdf, isTold, mapColumns, noCounts, toCounts, toOurs, UNIX_TIME, type Heading, type Ours } from "./column-map.ts"; // prettier-ignore
 import { plainName, TAKEN, type EchemFormat, type NumberArray, type Opening, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { FileReader } from "./file-reader.ts";
-import { cellsOf, clockFace, duration_s, isDuration, isNumber, isUtf8, openText, topLines, type Derived, type Plan, type TextFormat } from "./text-reader.ts"; // prettier-ignore
-import type { TableRows, TextColumn, TextDialect } from "./text-table.ts";
+import { linesOf } from "./growing-lines.ts";
+import { cellsOf, clockFace, dateOrder, decimalOf, duration_s, isDuration, isEitherWay, isNumber, openText, topLines, zonedInstant, type DateOrder, type Derived, type Plan, type TextFormat } from "./text-reader.ts"; // prettier-ignore
+import { numberOf, type TableRows, type TextColumn, type TextDialect } from "./text-table.ts";
 import { startByRow, timesFromUnix } from "./unix-time.ts";
+import { own } from "./own.ts";
 
 type Separator = TextDialect["separator"];
 const SEPARATORS: readonly Separator[] = ["\t", ";", ",", "|"];
@@ -30,7 +32,7 @@ interface CsvDialect {
   /** Ours by theirs, where no word tells it. */
   readonly columns?: Readonly<Record<string, string>>;
   /** The column with each row's date and time, by the cycler's clock, and how it is written. */
-  readonly date?: { readonly column: string; readonly order: "month first" | "day first" | "year first" };
+  readonly date?: { readonly column: string; readonly order: DateOrder };
   /** What the lines above the heading say of the start. */
   readonly start?: RegExp;
   /** Names of metadata, by what the lines above call them. */
@@ -78,7 +80,7 @@ const BASYTEC: CsvDialect = {
 
 const NOVONIX: CsvDialect = {
   name: "Novonix .csv", instrument: "Novonix", format: "novonix",
-  begins: (head) => /^\[Summary\]\r?\nNovonix/.test(head),
+  begins: (head) => head.startsWith("[Summary]\nNovonix"),
   heading: (cells) => has(cells, "Run Time (h)", "Potential (V)", "Current (A)"),
   columns: { test_time_second: "Run Time (h)", cycle_count: "Cycle Number" },
   units: { "dVdt (V/h)": "V/h", "dIdt (A/h)": "A/h" },
@@ -114,7 +116,7 @@ function findHeading(lines: readonly string[], dialects: readonly CsvDialect[], 
     for (const separator of SEPARATORS) {
       if (!line.includes(separator)) continue;
       const cells = withoutEmptyEnd(cellsOf(line, separator));
-      if (cells.length < 2 || cells.filter(isNumber).length > cells.length / 2) continue;
+      if (cells.length < 2 || cells.some(isTooLong) || cells.filter(isNumber).length > cells.length / 2) continue;
       const dialect = dialects.find((dialect) => dialect.heading(cells));
       const headings = cells.map((cell) => headingWith(cell, dialect?.units));
       if (dialect) return { dialect, separator, headings, above: i + 1 };
@@ -130,12 +132,14 @@ function findHeading(lines: readonly string[], dialects: readonly CsvDialect[], 
 } // prettier-ignore
 
 const MOST_ABOVE = 500;
+/** What is longer names nothing. */
+const isTooLong = (text: string): boolean => text.length > 1000;
 
 const withoutEmptyEnd = (cells: readonly string[]): string[] => cells.slice(0, cells.findLastIndex((cell) => cell !== "") + 1); // prettier-ignore
 
 function headingWith(cell: string, units: CsvDialect["units"]): Heading {
   const heading = { ...headingOf(cell.replace(/^~/, "")), vendor: cell };
-  const unit = units?.[cell];
+  const unit = own(units, cell);
   return unit === undefined ? heading : { ...heading, unit };
 }
 
@@ -156,27 +160,22 @@ function likelyHeading(lines: readonly string[]): string[] | undefined {
   for (const [i, line] of lines.slice(0, MOST_ABOVE).entries())
     for (const separator of SEPARATORS) {
       const cells = cellsOf(line, separator);
-      if (cells.length < 2 || cells.every(isNumber) || lines[i + 1] === undefined) continue;
+      if (cells.length < 2 || cells.some(isTooLong) || cells.every(isNumber) || lines[i + 1] === undefined) continue;
       const row = cellsOf(lines[i + 1]!, separator);
       if (row.length >= cells.length - 1 && row.filter((cell) => isNumber(cell) || isDuration(cell)).length * 2 >= row.length) return cells;
     }
   return undefined;
 } // prettier-ignore
 
-const textOf = (head: Uint8Array): string | undefined => {
-  if (head.length === 0 || head.includes(0)) return undefined;
-  const cut = head.subarray(0, Math.max(1, head.lastIndexOf(10) + 1));
-  return new TextDecoder(isUtf8(cut) ? "utf-8" : "windows-1252").decode(head);
-};
-
-const linesOf = (text: string): string[] => text.split(/\r?\n/);
+/** Lines of a head that may be text; the last may be cut. */
+const textLines = (head: Uint8Array): string[] =>
+  head.length === 0 || head.includes(0) ? [] : linesOf(head);
 
 function formatOf(dialects: readonly CsvDialect[]): EchemFormat {
   const looks = (head: Uint8Array): boolean => {
-    const text = textOf(head);
-    if (text === undefined) return false;
-    const begun = dialects.filter(({ begins }) => begins?.(text));
-    return begun.length > 0 || findHeading(linesOf(text), dialects.filter(({ begins }) => !begins), {}) !== undefined;
+    const lines = textLines(head);
+    if (dialects.some(({ begins }) => begins?.(lines.slice(0, 2).join("\n")))) return true;
+    return findHeading(lines, dialects.filter(({ begins }) => !begins), {}) !== undefined;
   };
   return { name: dialects[0]!.name, looks, open: (file, opening) => openCsv(file, dialects, opening) };
 } // prettier-ignore
@@ -191,18 +190,16 @@ export const pec = formatOf([PEC]);
 export const anyCsv: EchemFormat = {
   name: "any CSV by the columns option",
   looks(head) {
-    const text = textOf(head);
-    return text !== undefined && linesOf(text).some((line) => SEPARATORS.some((separator) => line.includes(separator)));
+    return textLines(head).some((line) => SEPARATORS.some((separator) => line.includes(separator)));
   },
   claims(head, path) {
-    const text = textOf(head);
-    return text !== undefined && /\.(csv|tsv|txt)$/i.test(path) && findHeading(linesOf(text), DIALECTS, {}) !== undefined;
+    return /\.(csv|tsv|txt)$/i.test(path) && findHeading(textLines(head), DIALECTS, {}) !== undefined;
   },
   open: (file, opening) => openCsv(file, DIALECTS, opening),
 }; // prettier-ignore
 
 async function openCsv(file: FileReader, dialects: readonly CsvDialect[], { columns: wanted }: Opening): ReturnType<EchemFormat["open"]> {
-  const { lines } = await topLines(file);
+  const lines = await topLines(file);
   const found = findHeading(lines, dialects, wanted);
   if (!found) {
     const likely = likelyHeading(lines);
@@ -239,12 +236,12 @@ function toldBy(dialect: CsvDialect, headings: readonly Heading[], wanted: Openi
 function aboutOf(dialect: CsvDialect, above: readonly string[], separator: Separator): { metadata: Record<string, string>; start: Start | undefined } {
   const metadata: Record<string, string> = {};
   let start: Start | undefined;
-  for (const line of above) {
+  for (const line of above.filter((line) => !isTooLong(line))) {
     const written = dialect.start?.exec(line)?.[1];
     const face = written === undefined ? undefined : clockFace(written, "day first");
     if (face !== undefined) start = { face };
     const [, name = "", value = ""] = /^~?\s*([^:]{1,60}):\s*[,;\t]?\s*(.*?)\s*$/.exec(line) ?? [];
-    const [ours, unit] = (dialect.about?.[name.trim()] ?? (dialect === ANY && name !== "" ? plainName(name) : "")).split(" ");
+    const [ours, unit] = (own(dialect.about, name.trim()) ?? (dialect === ANY && name !== "" ? plainName(name) : "")).split(" ");
     const plain = value.split(separator)[0]!.trim();
     if (ours && plain !== "" && Object.keys(metadata).length < 64) metadata[ours] = unit ? `${plain} ${unit}` : plain;
   }
@@ -268,7 +265,7 @@ function planFor(found: Found, map: Record<string, string>, row: readonly string
   if (dateAt >= 0 && Number(dateCell) > UNIX_AFTER) headings[dateAt] = { ...headings[dateAt]!, quantity: "unix time", unit: "s" };
 
   const durations = new Set([...headings.keys()].filter((i) => isDuration(row[i] ?? "")));
-  const texts = new Set([...headings.keys()].filter((i) => !durations.has(i) && isText(row[i] ?? "")));
+  const texts = new Set([...headings.keys()].filter((i) => !durations.has(i) && isText(row[i] ?? "") && !isOfOurs(headings[i]!, map)));
   const numbers = [...headings.keys()].filter((i) => !texts.has(i));
   const durationsAmongNumbers = new Set([...numbers.keys()].filter((k) => durations.has(numbers[k]!)));
   const { columns, problems: missing } = mapColumns(numbers.map((i) => headings[i]!), map, durationsAmongNumbers);
@@ -286,31 +283,48 @@ function planFor(found: Found, map: Record<string, string>, row: readonly string
     return { name: column.name, type: "f64", ...(durations.has(i) && { parse: duration_s }) };
   });
 
+  const decimal = decimalOf(separator, row);
+  const inOurs = (at: number): number => {
+    const values = Float64Array.of((durations.has(at) ? duration_s : numberOf(decimal))(row[at] ?? ""));
+    toOurs(values, ours[at]!);
+    return values[0]!;
+  };
   const testAt = ours.findIndex(({ name }) => name === "test_time_second");
-  const test_s = numberOf(row[testAt] ?? "", ours[testAt]!, durations.has(testAt));
+  const testCell = row[testAt] ?? "";
+  if (!durations.has(testAt) && isText(testCell))
+    throw new SourceError(`line ${found.above + 1}: "${headings[testAt]!.vendor}", which is to be test_time_second, says ${JSON.stringify(testCell.slice(0, 40))}; that is no number, nor a time such as 01:30:00. Name another column, or export the time since the start`);
+  const test_s = inOurs(testAt);
   const unixAt = ours.findIndex(({ name }) => name === UNIX_TIME);
-  const instant = unixAt < 0 ? undefined : startByRow(numberOf(row[unixAt] ?? "", ours[unixAt]!, false), test_s);
-  const face = dateCell === "" ? undefined : clockFace(dateCell, dialect.date?.order ?? "year first");
-  const first: Start | undefined =
-    instant !== undefined ? { instant }
-    : start !== undefined ? start
-    : face !== undefined && Number.isFinite(test_s) ? { face: face - BigInt(Math.round(test_s * 1e9)) }
-    : undefined;
+  const instant = unixAt < 0 ? undefined : startByRow(inOurs(unixAt), test_s);
+  const dated = instant === undefined && start === undefined ? startByDate(dateCell, headings[dateAt]?.vendor ?? "", dialect, test_s) : {};
+  if (dated.doubt) problems.push({ where: `line ${found.above + 1}`, what: dated.doubt });
 
   return {
-    dialect: { separator, decimal: separator === "," ? "." : "either", quotes: true, ragged: true, columns: cells },
+    dialect: { separator, ...decimal, quotes: true, ragged: true, columns: cells },
     fields: inOrder(ours),
-    start: first,
+    start: instant === undefined ? (start ?? dated.start) : { instant },
     problems,
     derive: (table) => derive(table, ours, instant),
   };
 } // prettier-ignore
 
-function numberOf(cell: string, ours: Ours, isTime: boolean): number {
-  const values = Float64Array.of(isTime ? duration_s(cell) : cell.trim() === "" ? NaN : Number(cell.replace(",", "."))); // prettier-ignore
-  toOurs(values, ours);
-  return values[0]!;
-}
+/** A row's date less its test time. */
+function startByDate(date: string, heading: string, dialect: CsvDialect, test_s: number): { start?: Start; doubt?: string } {
+  if (date === "" || !Number.isFinite(test_s)) return {};
+  const test_ns = BigInt(Math.round(test_s * 1e9));
+  const zoned = zonedInstant(date);
+  if (zoned !== undefined) return { start: { instant: zoned - test_ns } };
+  const written = dialect.date?.order ?? "year first";
+  const face = clockFace(date, dateOrder(date) ?? written);
+  if (face === undefined) return {};
+  const start: Start = /\bUTC\b(?![-+])/.test(heading) ? { instant: face - test_ns } : { face: face - test_ns };
+  if (!isEitherWay(date)) return { start };
+  return { start, doubt: `${heading} ${JSON.stringify(date)} is read as month/day; nothing tells which comes first. If it is day/month, place the source by hand` };
+} // prettier-ignore
+
+/** A column by what its heading says, whatever its first cell does: one that reads "OVL" there is still a voltage. */
+const isOfOurs = (heading: Heading, map: Readonly<Record<string, string>>): boolean =>
+  isTold(heading) || Object.values(map).some((theirs) => isNamed(heading, theirs));
 
 /** Text, that is, and not a number that is missing. */
 const isText = (cell: string): boolean => cell.trim() !== "" && !isNumber(cell) && !/^[-+]?(nan|inf(inity)?|null|none|n\/a|-+)$/i.test(cell.trim()); // prettier-ignore
@@ -335,7 +349,7 @@ function derive(table: TableRows, ours: readonly Ours[], instant: bigint | undef
     }
     const { counts, wrong } = toCounts(values);
     columns[name] = counts;
-    if (wrong > 0) problems.push({ where: `line ${table.lines[0]}`, what: `column "${field.vendor_name}" has ${wrong} values from here on that are no whole numbers, and are missing`, unread: true, count: wrong });
+    if (wrong > 0) problems.push(noCounts(table, column, wrong));
   }
   for (const name of ["voltage_volt", "current_ampere"]) columns[name] ??= new Float64Array(table.rows).fill(NaN);
   const time = instant === undefined ? undefined : timesFromUnix(columns[UNIX_TIME] as Float64Array, columns["test_time_second"] as Float64Array, { instant });

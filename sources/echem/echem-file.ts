@@ -100,7 +100,7 @@ export const TAKEN: ReadonlySet<string> = new Set([
 /** A vendor's column name as ours: "Charge Capacity (Ah)" to "charge_capacity"; never one of those that mean something else. */
 export function plainName(vendor: string, taken: ReadonlySet<string> = TAKEN): string {
   const plain = vendor
-    .replace(/\s*[([/].*$/, "")
+    .replace(/[([/].*$/, "")
     .normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "_").replace(/^_+|_+$/g, ""); // prettier-ignore
   const name = /^[a-z]/.test(plain) ? plain : `column_${plain || "unnamed"}`;
   return taken.has(name) ? `vendor_${name}` : name;

@@ -117,7 +117,7 @@ class FollowedFile {
   #open: OpenFile | undefined;
   /** Its rows have a place in time, and their schema is announced. */
   #begun = false;
-  /** It was written anew since rows of it were given out. */
+  /** It is read from its beginning since rows of it were given out. */
   #again = false;
   /** Of a snapshot: as it was when it was read. */
   #readAt: FileState | undefined;
@@ -218,12 +218,12 @@ class FollowedFile {
     yield* this.#rows.end();
   }
 
-  /** Whether rows of it were given out that may come again. */
+  /** Whether it was written anew after rows of it were given out. It is read from its beginning again, whatever it was. */
   async #letGo(error: SourceError): Promise<{ rewritten: boolean }> {
     await this.close();
     this.#open = undefined;
     const rewritten = error instanceof Rewritten && this.#begun;
-    if (error instanceof Rewritten) [this.#again, this.#begun] = [this.#again || this.#begun, false];
+    [this.#again, this.#begun] = [this.#again || this.#begun, false];
     return { rewritten };
   }
 

@@ -1,8 +1,10 @@
 /** Columns of Gamry's tables, by what their two headings (name and unit) say. */
 import { code, label, scalar, type Field, type Fields } from "../../runtime/index.ts";
+import { free } from "./column-map.ts";
 import { plainName } from "./echem-file.ts";
 import type { CellType, TextColumn } from "./text-table.ts";
 import { ucumOf } from "./vendor-units.ts";
+import { own } from "./own.ts";
 
 export interface GamryTable {
   /** "CURVE1" */
@@ -34,43 +36,35 @@ const TIMES = ["T", "Time"];
 const VOLTAGES = ["Vf", "Vdc", "V"];
 const CURRENTS = ["Im", "Idc", "I"];
 
-/** "V vs. Ref." is volts, "deg C" degrees Celsius, "Â°" what UTF-8 makes of "°" where cp1252 is read. */
+/** "V vs. Ref." is volts, "deg C" degrees Celsius. */
 const unitOf = (written: string): string =>
-  /^deg ?C$/i.test(written)
-    ? "Cel"
-    : ucumOf(
-        written
-          .replace(/ vs\..*$/, "")
-          .replace("^", "")
-          .replace("Â", ""),
-      );
+  /^deg ?C$/i.test(written) ? "Cel" : ucumOf(written.replace(/ vs\..*$/, "").replace("^", ""));
 
-/** `isCathodic`: the instrument was told to call cathodic currents positive. */
+/** `sign`: of the file's currents to those that are anodic positive; NaN where it is not known. */
 export function gamryTable(
   name: string,
   number: number,
   names: readonly string[],
   units: readonly string[],
-  isCathodic: boolean,
+  sign: number,
 ): GamryTable {
   const find = (among: readonly string[], unit: string): string | undefined =>
     among.find((one) => names.includes(one) && unitOf(units[names.indexOf(one)] ?? "") === unit);
   const [time, voltage, current] = [find(TIMES, "s"), find(VOLTAGES, "V"), find(CURRENTS, "A")];
   const cycles = names.includes("Cycle") ? "Cycle" : undefined;
   // What stands in a column of ours unchanged need not stand twice.
-  const once = new Set([voltage, isCathodic ? undefined : current, cycles]);
-  const seen = new Map<string, number>();
+  const once = new Set([voltage, sign === 1 ? current : undefined, cycles]);
+  const taken = new Set<string>();
   const fields: Record<string, Field> = {};
   const temperatures: string[] = [];
   const columns = names.map((vendor_name, i): TextColumn => {
     if (vendor_name === "") return { name: "", type: "skip" };
     const said = units[i] ?? "";
-    const plain = vendor_name === time ? TABLE_TIME : (IMPEDANCE[vendor_name] ?? plainName(vendor_name, MADE));
-    const times = (seen.get(plain) ?? 0) + 1;
-    seen.set(plain, times);
-    const ours = times === 1 ? plain : `${plain}_${times}`;
+    const plain = vendor_name === time ? TABLE_TIME : (own(IMPEDANCE, vendor_name) ?? plainName(vendor_name, MADE));
+    const ours = free(plain, taken);
+    taken.add(ours);
     const type: CellType = said === "bits" ? "label" : said === "#" ? "i32" : "f64";
-    if (!(once.has(vendor_name) && times === 1))
+    if (!(once.has(vendor_name) && ours === plain))
       fields[ours] =
         type === "label" ? label({ vendor_name })
         : type === "i32" ? code({ vendor_name })
@@ -93,7 +87,7 @@ export function gamryTable(
       voltage_volt: scalar("V", called(voltage)),
       current_ampere: scalar("A", {
         ...called(current),
-        ...(current !== undefined && { doc: `anodic positive, which charges a cell whose positive electrode is the working electrode${isCathodic ? "; the file has it cathodic positive" : ""}` }),
+        ...(current !== undefined && { doc: `anodic positive, which charges a cell whose positive electrode is the working electrode${sign === 1 ? "" : sign === -1 ? "; the file has it cathodic positive" : "; missing, since the file does not say its sign"}` }),
       }),
       ...(cycles !== undefined && { cycle_count: code({ vendor_name: cycles }) }),
       curve: code({ doc: "number of the table within the file, from 1" }),

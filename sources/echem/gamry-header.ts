@@ -4,7 +4,8 @@
  *     KEY <tab> TYPE <tab> VALUE (<tab> more values) <tab> label        TAG <tab> VALUE        KEY <tab> NOTES <tab> n, then n lines
  */
 import type { Problem, Start } from "./echem-file.ts";
-import { clockFace } from "./text-reader.ts";
+import { clockFace, dateOrder, isEitherWay } from "./text-reader.ts";
+import { own } from "./own.ts";
 
 export interface GamryHeader {
   readonly start: Start | undefined;
@@ -29,7 +30,7 @@ export function headerLine(line: string): HeaderLine | undefined {
   if (!/^[^\s]/.test(line)) return undefined;
   const [key = "", type = "", ...rest] = line.split("\t").map((cell) => cell.trim());
   if (key === "TAG") return { key, type: "LABEL", values: [type], notes: 0 };
-  const values = rest.slice(0, VALUES[type] ?? 1);
+  const values = rest.slice(0, own(VALUES, type) ?? 1);
   const numbers = NUMBERS.has(type) ? values.map((value) => value.replace(",", ".")) : values;
   const notes = type === "NOTES" ? Math.min(MOST_NOTES, Math.max(0, Math.trunc(Number(rest[0])) || 0)) : 0;
   return { key, type, values: numbers, notes };
@@ -64,14 +65,15 @@ export function gamryHeader(lines: readonly string[]): GamryHeader {
     if (key === "DATE") date ??= { written: value, line: i + 1 };
     if (key === "TIME") time ??= value;
     if (key.endsWith("CALDATE")) dates.push(value);
-    const name = NAMES[key];
-    const withUnit = WITH_UNIT[key];
+    const name = own(NAMES, key);
+    const withUnit = own(WITH_UNIT, key);
     if (notes > 0) {
       const text = lines.slice(i + 1, i + 1 + notes).map((line) => line.trim()).join("\n").trim(); // prettier-ignore
       if (text) metadata["comments"] = text;
       i += notes;
     } else if (name && value) metadata[name] = value;
-    else if (withUnit && value) metadata[withUnit[0]] = `${Number(value)} ${withUnit[1]}`;
+    else if (withUnit && Number.isFinite(Number(value)))
+      metadata[withUnit[0]] = `${Number(value)} ${withUnit[1]}`;
     else if (!NOT_SETTINGS.has(key) && type !== "NOTES" && value)
       metadata[`setting_${key.toLowerCase().replace(/[^a-z0-9]+/g, "_")}`] = values.join(" | ");
   }
@@ -83,26 +85,16 @@ export function gamryHeader(lines: readonly string[]): GamryHeader {
   };
 }
 
-type Order = "month first" | "day first";
-
 /** Windows writes dates as the machine's language has them. What else the file says tells which comes first. */
 function startOf(date: string | undefined, time: string | undefined, others: readonly string[], commas: boolean) {
   if (date === undefined || time === undefined) return {};
-  const told = [date, ...others].map(orderOf).find((order) => order !== undefined);
+  const told = [date, ...others].map(dateOrder).find((order) => order !== undefined);
   const order = told ?? (commas ? "day first" : "month first");
   const face = clockFace(`${date} ${time}`, order);
   if (face === undefined)
     return { doubt: `DATE ${JSON.stringify(date)} with TIME ${JSON.stringify(time)} is no date; the start is not known` };
-  const [a, b] = date.split(/\D/);
   const doubt =
-    told || Number(a) === Number(b) ? undefined
+    told || !isEitherWay(date) ? undefined
     : `DATE ${JSON.stringify(date)} is read as ${order === "day first" ? "day/month, since its numbers have decimal commas" : "month/day"}; nothing else in the file tells which comes first. If it is the other way round, place the source by hand`;
   return { face, doubt };
 } // prettier-ignore
-
-function orderOf(date: string): Order | undefined {
-  const [, first = "", between, second = ""] = /^(\d{1,4})(\D)(\d{1,2})\D\d{2,4}/.exec(date) ?? [];
-  if (between === undefined) return undefined;
-  if (between === "." || first.length === 4 || Number(first) > 12) return "day first";
-  return Number(second) > 12 ? "month first" : undefined;
-}

@@ -10,16 +10,19 @@
  *              0       0.1    4.9E-001     7.8E-009
  *     EXPERIMENTABORTED   TOGGLE   T               where somebody stopped it
  *
- * Tables of other columns follow one another (OCVCURVE, then CURVE1 … or ZCURVE). Numbers have a point or a comma. Of CONVENTION 1,
- * and where there is none, currents are anodic positive; of 0 cathodic positive, and turned here.
+ * Tables of other columns follow one another (OCVCURVE, then CURVE1 … or ZCURVE). Numbers have a point or a comma.
+ *
+ * CONVENTION was 1 in all of more than a hundred files seen; in the two that were looked at, a step upwards gives a positive current and
+ * a falling sweep a negative one: anodic positive. None is taken as 1. The software knows two conventions, anodic and cathodic; that
+ * 0 is cathodic is concluded from that, no file with it has been seen. Its currents are turned, and a fault says so; of any other
+ * value the sign is not known, and they are missing.
  */
 import { SourceError, type Fields } from "../../runtime/index.ts";
 import { ROWS_AT_A_TIME, type Chunk, type EchemFormat, type EchemReader, type Look, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { FileReader } from "./file-reader.ts";
 import { gamryTable, type GamryTable } from "./gamry-columns.ts";
 import { gamryHeader, headerLine, type GamryHeader, type HeaderLine } from "./gamry-header.ts";
-import { GrowingLines, type Lines } from "./growing-lines.ts";
-import { isUtf8 } from "./text-reader.ts";
+import { GrowingLines, linesOf, type Lines } from "./growing-lines.ts";
 import { textTable, type TextTable } from "./text-table.ts";
 
 export const gamryDta: EchemFormat = {
@@ -37,9 +40,7 @@ const ABSOLUTE_ZERO = -273.15;
 async function openDta(file: FileReader): Promise<EchemReader> {
   const bytes = await file.read(0, KEYS_WITHIN);
   const whole = bytes.subarray(0, bytes.lastIndexOf(10) + 1);
-  const text = new TextDecoder(isUtf8(whole) ? "utf-8" : "windows-1252").decode(whole);
-  // What is not ASCII may come only behind the first tables; how rows are decoded must not depend on whether it is there yet.
-  const reader = new DtaReader(new GrowingLines(file, "windows-1252"), gamryHeader(text.split(/\r?\n/)));
+  const reader = new DtaReader(new GrowingLines(file), gamryHeader(linesOf(whole)));
   await reader.toFirstTable();
   return reader;
 }
@@ -53,7 +54,7 @@ class DtaReader implements EchemReader {
   readonly finished = false;
   readonly start: Start | undefined;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly problems: readonly Problem[];
+  readonly problems: Problem[];
   fields: Fields = {};
   readonly #lines: GrowingLines;
   /** Read, and not looked at yet. */
@@ -66,10 +67,11 @@ class DtaReader implements EchemReader {
   #notes = 0;
   /** That lines belong to no table was said since the last key. */
   #isStrayTold = false;
-  #isCathodic = false;
+  /** By CONVENTION; NaN where that does not tell. */
+  #sign = 1;
   /** Columns as last said. */
   #announced = "";
-  /** Test time at which the table's own time is 0; NaN before its first row. */
+  /** Test time at which the table's own time is 0. */
   #offset_s = 0;
   #isOffsetKnown = false;
   #last_s = NaN;
@@ -78,22 +80,27 @@ class DtaReader implements EchemReader {
     this.#lines = lines;
     this.start = start;
     this.metadata = metadata;
-    this.problems = problems;
+    this.problems = [...problems];
   }
 
   /** Reads up to the headings of the first table, which say what columns there are. */
   async toFirstTable(): Promise<void> {
-    this.#pending = await this.#lines.read(ROWS_AT_A_TIME, "growing");
-    const { text, first } = this.#pending;
-    let at = 0;
-    while (at < text.length && !this.#table) this.#headerLine(text[at++]!);
-    if (!this.#table)
-      throw new SourceError(
-        this.#title === undefined
-          ? `has no table of data: it ends within its header, after line ${first + text.length - 1}. If it is still being written, follow it; else the run ended before its first point`
-          : `ends within the headings of its table ${this.#title}, after line ${first + text.length - 1}; it is not whole yet`,
-      );
-    this.#pending = { text: text.slice(at), first: first + at };
+    while (!this.#table) {
+      const { text, first } = await this.#lines.read(ROWS_AT_A_TIME, "growing");
+      if (text.length === 0)
+        throw new SourceError(
+          this.#title === undefined
+            ? `has no table of data: it ends within its header, after line ${first - 1}. If it is still being written, follow it; else the run ended before its first point`
+            : `ends within the headings of its table ${this.#title}, after line ${first - 1}; it is not whole yet`,
+        );
+      let at = 0;
+      while (at < text.length && !this.#table) {
+        const where = `line ${first + at}`;
+        const problem = this.#headerLine(text[at++]!);
+        if (problem) this.problems.push({ where, ...problem });
+      }
+      this.#pending = { text: text.slice(at), first: first + at };
+    }
     this.fields = this.#table.fields;
     this.#announced = JSON.stringify(this.fields);
   } // prettier-ignore
@@ -147,7 +154,7 @@ class DtaReader implements EchemReader {
     const none = (): Float64Array => new Float64Array(rows).fill(NaN);
     const numbers = (key: string | undefined): Float64Array => (key === undefined ? none() : (columns[key] as Float64Array).slice());
     const current_A = numbers(current);
-    if (this.#isCathodic) for (let i = 0; i < rows; i++) current_A[i] = -current_A[i]!;
+    if (this.#sign !== 1) for (let i = 0; i < rows; i++) current_A[i]! *= this.#sign;
     for (const key of temperatures) {
       const values = columns[key] as Float64Array;
       for (let i = 0; i < rows; i++) if (values[i]! < ABSOLUTE_ZERO) values[i] = NaN;
@@ -204,13 +211,21 @@ class DtaReader implements EchemReader {
     this.#isStrayTold = false;
     this.#notes = notes;
     if (type === "TABLE") this.#title = key;
-    if (key === "CONVENTION") this.#isCathodic = values[0] === "0";
     if (cut !== undefined) return { what: `stands where the headings of table ${cut} should be, which has none`, unread: true };
-    return key === "EXPERIMENTABORTED" ? { what: "the run was stopped by hand here" } : undefined;
+    if (key === "EXPERIMENTABORTED") return { what: "the run was stopped by hand here" };
+    return key === "CONVENTION" ? this.#convention(values[0] ?? "") : undefined;
+  }
+
+  #convention(said: string): Omit<Problem, "where"> | undefined {
+    this.#sign = said === "1" ? 1 : said === "0" ? -1 : NaN;
+    if (this.#sign === 1) return undefined;
+    const column = 'see the column "im", which has them as they stand in the file';
+    if (this.#sign === -1) return { what: `CONVENTION 0 is taken for cathodic positive, which no file has confirmed; current_ampere is turned to anodic positive: ${column}` };
+    return { what: `CONVENTION ${JSON.stringify(said)} is neither 0 nor 1, so the sign of the currents is not known, and current_ampere is missing: ${column}`, unread: true };
   }
 
   #begin(title: string, names: readonly string[], units: readonly string[]): void {
-    const table = gamryTable(title, ++this.#tables, names, units, this.#isCathodic);
+    const table = gamryTable(title, ++this.#tables, names, units, this.#sign);
     this.#table = { ...table, text: textTable({ separator: "\t", decimal: "either", columns: table.columns }) };
     this.#isOffsetKnown = false;
     this.#title = this.#names = undefined;

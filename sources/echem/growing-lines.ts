@@ -2,6 +2,7 @@
  * A text file that may be growing at its end: whole lines, in the order that they stand, each once. A line counts once
  * its end is there; what was read is looked at again before going on, so that a file written anew is noticed.
  */
+import { isUtf8 } from "node:buffer";
 import { Rewritten, type Look } from "./echem-file.ts";
 import type { FileReader } from "./file-reader.ts";
 
@@ -10,28 +11,26 @@ export interface Lines {
   readonly text: readonly string[];
   /** Number of the first, from 1. */
   readonly first: number;
+  /** Nothing ends the last of them: it may have been cut while it was written. */
+  readonly unended?: true;
 }
 
-/** Bytes read at a time. */
+/** Bytes read at a time. A line that is longer, such as the zeros that a crash leaves, comes in pieces as long as this. */
 const BLOCK = 1 << 20;
-/** A line is not longer: more is no text file. */
-const LONGEST = 1 << 20;
 /** Bytes of the head, and before the place reached, that must stay as they were. */
 const WATCHED = 512;
 const LF = 10, CR = 13; // prettier-ignore
 
 export class GrowingLines {
   readonly #file: FileReader;
-  readonly #decoder: InstanceType<typeof TextDecoder>;
   /** Bytes that lines were given of. */
   #done = 0;
   #lines = 0;
   #head: Uint8Array = new Uint8Array(0);
   #tail: Uint8Array = new Uint8Array(0);
 
-  constructor(file: FileReader, encoding: "utf-8" | "windows-1252") {
+  constructor(file: FileReader) {
     this.#file = file;
-    this.#decoder = new TextDecoder(encoding, { ignoreBOM: false });
   }
 
   /** Number of the next line, from 1. */
@@ -46,32 +45,24 @@ export class GrowingLines {
   async read(most: number, look: Look): Promise<Lines> {
     await this.#checkUnchanged();
     const first = this.next;
-    let length = BLOCK;
-    let bytes = await this.#file.read(this.#done, length);
+    const bytes = await this.#file.read(this.#done, BLOCK);
     let end = endOfLines(bytes, most);
-    while (end.lines === 0 && bytes.length === length) {
-      if (length > LONGEST)
-        throw new Rewritten(`line ${first}: is longer than ${LONGEST} bytes; it is no text file`);
-      bytes = await this.#file.read(this.#done, (length *= 2));
-      end = endOfLines(bytes, most);
-    }
-    const isLast = look === "closing" && end.lines < most && bytes.length < length;
-    if (isLast && end.at < bytes.length) end = { at: bytes.length, lines: end.lines + 1 };
+    if (end.lines === 0 && bytes.length === BLOCK) end = { at: BLOCK, lines: 1 };
+    const isLast = look === "closing" && end.lines < most && bytes.length < BLOCK;
+    const unended = isLast && end.at < bytes.length;
+    if (unended) end = { at: bytes.length, lines: end.lines + 1 };
     if (end.lines === 0) return { text: [], first };
     const taken = bytes.subarray(0, end.at);
-    this.#keep(taken);
-    const text = this.#decoder.decode(taken).split("\n");
-    if (taken[taken.length - 1] === LF) text.pop();
-    for (let i = 0; i < text.length; i++) if (text[i]!.endsWith("\r")) text[i] = text[i]!.slice(0, -1);
-    return { text, first };
+    const text = linesOf(taken, this.#done === 0);
+    this.#keep(taken, end.lines);
+    return { text, first, ...(unended && { unended }) };
   }
 
-  #keep(taken: Uint8Array): void {
+  #keep(taken: Uint8Array, lines: number): void {
     if (this.#head.length < WATCHED) this.#head = joined(this.#head, taken.subarray(0, WATCHED - this.#head.length));
-    this.#tail = joined(this.#tail, taken).slice(-WATCHED);
+    this.#tail = joined(this.#tail, taken.subarray(-WATCHED)).slice(-WATCHED);
     this.#done += taken.length;
-    for (const byte of taken) if (byte === LF) this.#lines++;
-    if (taken[taken.length - 1] !== LF) this.#lines++;
+    this.#lines += lines;
   } // prettier-ignore
 
   async #checkUnchanged(): Promise<void> {
@@ -95,10 +86,35 @@ export class GrowingLines {
       while (end > 0 && (bytes[end - 1] === LF || bytes[end - 1] === CR)) end--;
       const begin = bytes.lastIndexOf(LF, end - 1) + 1;
       if (end > 0 && (begin > 0 || from === this.#done))
-        return this.#decoder.decode(bytes.subarray(begin, end));
-      if (from === this.#done || length > LONGEST) return undefined;
+        return linesOf(bytes.subarray(begin, end), from === 0 && begin === 0)[0];
+      if (from === this.#done || length > BLOCK) return undefined;
     }
   }
+}
+
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const cp1252 = new TextDecoder("windows-1252");
+
+/**
+ * Lines without their ends. A line is UTF-8 if it can be, else cp1252: told line by line, so that it does not depend on what
+ * else the file holds, nor on how much of it is there. `isBegin`: of the file, where the mark of UTF-8 may stand.
+ */
+export function linesOf(bytes: Uint8Array, isBegin = true): string[] {
+  const text = isUtf8(bytes) ? utf8.decode(bytes).split("\n") : mixed(bytes);
+  if (text.length > 1 && text.at(-1) === "") text.pop();
+  if (isBegin && text[0]!.startsWith("\ufeff")) text[0] = text[0]!.slice(1);
+  if (bytes.includes(CR)) for (let i = 0; i < text.length; i++) if (text[i]!.endsWith("\r")) text[i] = text[i]!.slice(0, -1);
+  return text;
+} // prettier-ignore
+
+function mixed(bytes: Uint8Array): string[] {
+  const text: string[] = [];
+  for (let at = 0, end = 0; end >= 0; at = end + 1) {
+    end = bytes.indexOf(LF, at);
+    const line = bytes.subarray(at, end < 0 ? undefined : end);
+    text.push((isUtf8(line) ? utf8 : cp1252).decode(line));
+  }
+  return text;
 }
 
 /** Where the last of the first `most` lines ends, and how many there are. */

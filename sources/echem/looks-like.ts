@@ -7,7 +7,11 @@ export function looksLike(head: Uint8Array): string {
   const start = latin(head.subarray(0, 24));
   if (BIOLOGIC.startsWith(start.slice(0, 23)) && head.length < 52)
     return `it ends after ${head.length} bytes, within the first 52 of a BioLogic file`;
-  if (start.startsWith("PK\x03\x04")) return "it is a zip archive (JPK files are, too)";
+  if (start.startsWith("PK\x03\x04"))
+    return "it is a zip archive, as .xlsx and JPK files are; a table in Excel must be saved as CSV";
+  if (start.startsWith("\xd0\xcf\x11\xe0"))
+    return "it is an OLE file, as .xls is; a table in Excel must be saved as CSV";
+  if (/^(\xff\xfe|\xfe\xff)/.test(start)) return 'it is text in UTF-16 ("Unicode text"); save it as UTF-8';
   if (start.startsWith("\x89HDF\r\n")) return "it is an HDF5 file";
   if (/^(II\*\0|MM\0\*|II\+\0)/.test(start)) return "it is a TIFF image";
   if (head.every((byte) => byte === 0))

@@ -13,20 +13,22 @@ import {
   headingOf,
   inOrder,
   mapColumns,
+  noCounts,
   toCounts,
   toOurs,
   type Heading,
   type Ours,
 } from "./column-map.ts";
 import { plainName, TAKEN, type EchemFormat, type NumberArray, type Opening, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
-import { cellsOf, clockFace, duration_s, isDuration, isNumber, openText, topLines, type Derived, type Plan, type TextFormat } from "./text-reader.ts"; // prettier-ignore
-import type { TableRows, TextColumn } from "./text-table.ts";
+import { cellsOf, clockFace, dateOrder, decimalOf, duration_s, isDuration, isEitherWay, isNumber, openText, topLines, type Derived, type Plan, type TextFormat } from "./text-reader.ts"; // prettier-ignore
+import { numberOf, type TableRows, type TextColumn } from "./text-table.ts";
+import { own } from "./own.ts";
 
 export const maccor: EchemFormat = {
   name: "Maccor text",
   looks: (head) => /^(ï»¿)?"?(Today.s Date|Rec#|Rec"?[\t,]"?Cyc)/.test(String.fromCharCode(...head.subarray(0, 64))),
   async open(file, opening) {
-    const { lines } = await topLines(file);
+    const lines = await topLines(file);
     const above = lines.findIndex((line) => /^(\ufeff)?"?\s*Rec#?"?\s*[\t,]/.test(line));
     if (above < 0) throw new SourceError(`has no heading that begins with "Rec#" or "Rec" in its first ${lines.length} lines; export it from Maccor with the column names`);
     const separator = lines[above]!.includes("\t") ? "\t" : ",";
@@ -59,21 +61,24 @@ function formatFor(above: readonly string[], headings: readonly string[], separa
   const hasState = headings.includes("State");
   metadata["current_sign"] = hasState ? "by the State column: negative in D" : "as it stands in the file, which has no State column";
   const tested = about.get("Date of Test") ?? "";
-  const face = clockFace(tested, "month first");
+  const face = clockFace(tested, dateOrder(tested) ?? "month first");
   const unsigned: Problem = { where: `line ${above.length + 1}`, what: "has no State column, by which Maccor's current has its sign; it is taken as it stands: see that it is negative in a discharge, or export the column State, too" };
   return {
     instrument: "Maccor", format: "maccor", metadata, separator,
     start: face === undefined ? undefined : { face },
     problems: hasState ? [] : [unsigned],
-    plan: (row) => planFor(headings, row, separator, tested, opening.columns),
+    plan: (row) => planFor(headings, row, separator, { tested, line: above.length + 2 }, opening.columns),
   };
 } // prettier-ignore
+
+/** What is longer is none of Maccor's lines, and takes long to look through. */
+const MOST_OF_A_LINE = 4096;
 
 /** What the lines above say, under the words that each of Maccor's dialects uses. */
 function aboutOf(above: readonly string[], separator: string): Map<string, string> {
   const found = new Map<string, string>();
   const any = KEYS.map((key) => key.replace("/", "\\/")).join("|");
-  for (const line of above)
+  for (const line of above.filter(({ length }) => length < MOST_OF_A_LINE))
     for (const [, key = "", value = ""] of line.matchAll(new RegExp(`(${any})\\s*:?[\\s${separator}]*(.*?)\\s*(?=(?:${any})\\s*:|$)`, "g")))
       if (value !== "" && !found.has(key)) found.set(key, value);
   return found;
@@ -83,11 +88,11 @@ function headingWith(cell: string, row: readonly string[], at: number, cells: re
   const heading = headingOf(cell);
   // "Aux #1" has its unit in the cell behind, which is called " Units".
   if (cells[at + 1] === "Units") return { ...heading, ...headingOf(`x [${row[at + 1] ?? ""}]`), vendor: cell, quantity: cell };
-  const unit = UNITS[cell];
+  const unit = own(UNITS, cell);
   return unit === undefined ? heading : { ...heading, unit };
 } // prettier-ignore
 
-function planFor(cells: readonly string[], row: readonly string[], separator: "\t" | ",", tested: string, wanted: Opening["columns"]): Plan {
+function planFor(cells: readonly string[], row: readonly string[], separator: "\t" | ",", { tested, line }: { tested: string; line: number }, wanted: Opening["columns"]): Plan {
   const headings = cells.map((cell, at) => headingWith(cell, row, at, cells));
   const isUnits = (at: number): boolean => at > 0 && cells[at] === "Units";
   const isText = (at: number): boolean => cells[at] === "State" || !(row[at] === undefined || row[at] === "" || isNumber(row[at]!) || isDuration(row[at]!)); // prettier-ignore
@@ -113,16 +118,20 @@ function planFor(cells: readonly string[], row: readonly string[], separator: "\
   });
   const dateAt = [...ours].find(([, { name }]) => name === "date_time")?.[0];
   const timeAt = [...ours].find(([, { name }]) => name === "test_time_second")?.[0];
+  const decimal = decimalOf(separator, row);
   const time = timeAt === undefined ? "" : (row[timeAt] ?? "");
-  const values = Float64Array.of(isDuration(time) ? duration_s(time) : Number(time.replace(",", ".")));
+  const values = Float64Array.of(isDuration(time) ? duration_s(time) : numberOf(decimal)(time));
   if (timeAt !== undefined) toOurs(values, ours.get(timeAt)!);
-  const start = dateAt === undefined ? undefined : startOf(row[dateAt]!, values[0]!, tested);
+  const date = dateAt === undefined ? tested : row[dateAt]!;
+  const start = dateAt === undefined ? undefined : startOf(date, values[0]!, tested);
+  const isDoubtful = isEitherWay(date) && (dateAt === undefined || testedFace(tested) === undefined || isEitherWay(tested));
+  const doubt: Problem = { where: `line ${line}`, what: `${JSON.stringify(date)} is read as month/day; nothing else in the file tells which comes first. If it is day/month, place the source by hand` };
   const list = [...ours.values()];
   return {
-    dialect: { separator, decimal: separator === "," ? "." : "either", quotes: true, ragged: true, columns: parsed },
+    dialect: { separator, ...decimal, quotes: true, ragged: true, columns: parsed },
     fields: inOrder(list),
     ...(start && { start }),
-    problems,
+    problems: isDoubtful ? [...problems, doubt] : problems,
     derive: (table) => derive(table, list),
   };
 } // prettier-ignore
@@ -137,11 +146,17 @@ function mapOf(headings: readonly Heading[]): Record<string, string> {
   return map;
 } // prettier-ignore
 
+/** The date of the test, at noon where it has no time. */
+const testedFace = (tested: string): bigint | undefined => {
+  const order = dateOrder(tested) ?? "month first";
+  return clockFace(tested, order) ?? clockFace(`${tested} 12:00:00`, order);
+};
+
 /** A row's date less its test time. Of days and months that may be either, the order that agrees with the date of the test. */
 function startOf(date: string, test_s: number, tested: string): Start | undefined {
   if (!Number.isFinite(test_s)) return undefined;
   const faces = (["month first", "day first"] as const).map((order) => clockFace(date, order)).filter((face) => face !== undefined); // prettier-ignore
-  const near = clockFace(tested, "month first") ?? clockFace(`${tested} 12:00:00`, "month first");
+  const near = testedFace(tested);
   const apart = (face: bigint): bigint =>
     near === undefined || face - near < 0n ? (near ?? face) - face : face - near;
   const face = faces.sort((a, b) => (apart(a) < apart(b) ? -1 : apart(a) > apart(b) ? 1 : 0))[0];
@@ -155,8 +170,13 @@ function derive(table: TableRows, ours: readonly Ours[]): Derived {
     const values = table.columns[column.name]!;
     columns[column.name] = values;
     if (!(values instanceof Float64Array)) continue;
-    if (column.field.kind === "code") columns[column.name] = toCounts(values).counts;
-    else toOurs(values, column);
+    if (column.field.kind !== "code") {
+      toOurs(values, column);
+      continue;
+    }
+    const { counts, wrong } = toCounts(values);
+    columns[column.name] = counts;
+    if (wrong > 0) problems.push(noCounts(table, column, wrong));
   }
   for (const name of ["voltage_volt", "current_ampere"]) columns[name] ??= new Float64Array(table.rows).fill(NaN);
   const state = columns["state"];

@@ -3,10 +3,12 @@
  * there, so that both formats give the same stream, and those that only the export has (derived on the way out).
  */
 import { scalar, type Field } from "../../runtime/index.ts";
+import { free } from "./column-map.ts";
 import { TAKEN } from "./echem-file.ts";
 import { FLAGS, isNameless, vendorColumn, type Storage } from "./mpr-columns.ts";
 import type { TextColumn } from "./text-table.ts";
 import { ucumOf } from "./vendor-units.ts";
+import { own } from "./own.ts";
 
 export interface MptColumn extends TextColumn {
   readonly type: Storage | "skip";
@@ -35,6 +37,8 @@ for (let id = 0; id < IDS_END; id++) {
 /** The same by another name, in other versions of the software or for other cells. */
 const ALSO: Readonly<Record<string, string>> = {
   "Ecell/V": "Ewe/V",
+  "<Ecell>/V": "<Ewe>/V",
+  "<Ecell/V>": "<Ewe>/V",
   "<Ewe/V>": "<Ewe>/V",
   "<Ece/V>": "<Ece>/V",
   "<I/mA>": "<I>/mA",
@@ -63,23 +67,23 @@ export function mptColumn(heading: string): MptColumn {
   const vendor_name = heading.trim();
   const plain = plainHeading(heading);
   if (plain === "") return { name: "", type: "skip", field: scalar("") };
-  const known = KNOWN.get(ALSO[plain] ?? plain);
+  const known = KNOWN.get(own(ALSO, plain) ?? plain);
   const analog = known && ANALOG.test(plain);
   if (known)
     return { ...known, field: { ...known.field, vendor_name, ...(analog && { unit: "", doc: UNIT_OF_ANALOG }) } };
-  const [name, unit] = DERIVED[plain] ?? derivedName(vendor_name);
+  const [name, unit] = own(DERIVED, plain) ?? derivedName(vendor_name);
   return { name, type: "f64", field: scalar(unit, { vendor_name }) };
 } // prettier-ignore
 
 /** The columns under a line of headings, each by a name of its own. */
 export function mptColumns(headings: readonly string[]): MptColumn[] {
-  const seen = new Map<string, number>();
+  const taken = new Set<string>();
   return headings.map((heading) => {
     const column = mptColumn(heading);
     if (column.type === "skip") return column;
-    const times = (seen.get(column.name) ?? 0) + 1;
-    seen.set(column.name, times);
-    return times === 1 ? column : { ...column, name: `${column.name}_${times}` };
+    const name = free(column.name, taken);
+    taken.add(name);
+    return { ...column, name };
   });
 }
 
@@ -113,6 +117,6 @@ function titleAndUnit(heading: string): [title: string, unit: string] {
 /** True where a line is a heading of such an export: with its time, and something else that only BioLogic calls so. */
 export function isMptHeading(line: string): boolean {
   const headings = line.split("\t").map(plainHeading);
-  const known = headings.filter((one) => KNOWN.has(ALSO[one] ?? one)).length;
+  const known = headings.filter((one) => KNOWN.has(own(ALSO, one) ?? one)).length;
   return headings.includes("time/s") && known >= 3 && 2 * known > headings.length;
 }

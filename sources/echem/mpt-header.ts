@@ -1,5 +1,6 @@
 /** What an `.mpt` says above its headings, under the names that the `.mpr` has for it where it has any. */
 import { clockFace } from "./text-reader.ts";
+import { own } from "./own.ts";
 
 export interface MptHeader {
   /** Clock face at test time 0, ns, as if it were UTC. */
@@ -52,21 +53,22 @@ export function headerMetadata(lines: readonly string[]): MptHeader {
   // Line 1 and 2 say what it is, the last is the headings.
   const about = lines.length > 3 ? lines.slice(2, -1) : [];
   const technique = about.find((line) => line.trim() !== "")?.trim();
-  say("technique", technique && (TECHNIQUES[technique] ?? technique));
+  say("technique", technique && (own(TECHNIQUES, technique) ?? technique));
   const loops: string[] = [];
   for (const line of about) {
-    const [, key = "", value = ""] = /^\s*(.*?)\s*:(?:\s+(.*?))?\s*$/.exec(line) ?? [];
-    const known = KEYS[key.toLowerCase()];
-    const serial = /^(.*?)\s*\(SN\s*(\w+)\)/.exec(value);
+    const colon = line.search(/:(\s|$)/);
+    const [key, value] = colon < 0 ? ["", ""] : [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
+    const known = own(KEYS, key.toLowerCase());
+    const serial = /^([^(]*)\(SN\s*(\w+)\)/.exec(value);
     const loop = /^Loop \d+ from point number (\d+) to \d+/i.exec(line.trim());
     const software = /^(?:EC|BT)-Lab for windows v(\S+)/i.exec(line.trim());
     const firmware = /^Internet server v(\S+)/i.exec(line.trim());
     if (/^acquisition started on$/i.test(key)) start = clockFace(value, "month first");
     else if (/^run on channel$/i.test(key)) {
-      say("channel", serial?.[1] ?? value);
+      say("channel", serial?.[1]!.trim() ?? value);
       say("channel_serial", serial?.[2]);
     } else if (/^device$/i.test(key)) {
-      say("device", serial?.[1] ?? value);
+      say("device", serial?.[1]!.trim() ?? value);
       say("device_serial", serial?.[2]);
     } else if (software) say("software_version", software[1]);
     else if (firmware) say("firmware_version", firmware[1]);

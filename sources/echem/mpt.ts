@@ -15,33 +15,26 @@ import { SourceError, type Fields } from "../../runtime/index.ts";
 import { bdfColumns, bdfOf, type Bdf } from "./bdf.ts";
 import { Rewritten, ROWS_AT_A_TIME, type Chunk, type EchemFormat, type EchemReader, type Look, type NumberArray, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { FileReader } from "./file-reader.ts";
-import { GrowingLines, type Lines } from "./growing-lines.ts";
+import { GrowingLines, linesOf, type Lines } from "./growing-lines.ts";
 import { isMptHeading, mptColumns } from "./mpt-columns.ts";
 import { headerMetadata } from "./mpt-header.ts";
-import { clockFace, isUtf8 } from "./text-reader.ts";
+import { clockFace } from "./text-reader.ts";
 import { textTable, type TextTable } from "./text-table.ts";
 
 export const biologicMpt: EchemFormat = {
   name: "BioLogic .mpt",
-  looks: (head) => isSigned(textOf(head)) || isMptHeading(firstLine(head)),
+  looks: (head) => isSigned(firstLine(head)) || isMptHeading(firstLine(head)),
   open: (file) => openMpt(file),
 };
 
-const SIGNED = /^(EC|BT)-Lab ASCII FILE\s*$/i;
-const isSigned = (head: string): boolean => SIGNED.test(head.split("\n", 1)[0]!);
-const textOf = (head: Uint8Array): string => new TextDecoder("windows-1252").decode(head).replace(/^ï»¿/, "");
-const firstLine = (head: Uint8Array): string => textOf(head).split(/\r?\n/, 1)[0]!;
+const isSigned = (line: string): boolean => /^(EC|BT)-Lab ASCII FILE\s*$/i.test(line);
+const firstLine = (head: Uint8Array): string => linesOf(head)[0]!;
 
-/** Bytes that tell the encoding: all of a header, and more. */
-const ENCODED_WITHIN = 1 << 18;
 /** A header has a line for each setting; more than this is none. */
 const MOST_HEADER_LINES = 20_000;
 
 async function openMpt(file: FileReader): Promise<EchemReader> {
-  const head = await file.read(0, ENCODED_WITHIN);
-  // Of a header that is cut in the middle of a character the last line does not count.
-  const whole = head.subarray(0, head.lastIndexOf(10) + 1);
-  const lines = new GrowingLines(file, isUtf8(whole) ? "utf-8" : "windows-1252");
+  const lines = new GrowingLines(file);
   const { header, ended } = await headerLines(lines);
   const reader = new MptReader(lines, header, ended);
   await reader.peek();
@@ -160,6 +153,7 @@ class MptReader implements EchemReader {
 
   async *more(look: Look): AsyncGenerator<Chunk> {
     if (!this.#headingsEnded) await this.#endHeadings();
+    if (!this.#headingsEnded) return;
     for (;;) {
       const lines = this.#pending ?? (await this.#lines.read(ROWS_AT_A_TIME, look));
       this.#pending = undefined;

@@ -20,6 +20,7 @@ import {
   type Schema,
   type SourceItem,
 } from "../../runtime/index.ts";
+import { own } from "./own.ts";
 
 /** More columns have no cycler: a sender that makes up names would fill the memory. */
 const MOST_COLUMNS = 256;
@@ -94,7 +95,7 @@ export class PushedRows {
     for (const [name, { kind }] of Object.entries(this.#fields!)) {
       const values = kind === "code" ? new Int32Array(rows.length).fill(-1) : new Float64Array(rows.length).fill(NaN);
       rows.forEach((row, i) => {
-        if (name in row && row[name] !== null) values[i] = numberOf(name, row[name]);
+        if (Object.hasOwn(row, name) && row[name] !== null) values[i] = numberOf(name, row[name]);
         else if (name === "test_time_second") values[i] = Number(time[i]! - (this.#start ?? this.#first!)) / 1e9;
       });
       columns[name] = values;
@@ -132,7 +133,7 @@ export class PushedRows {
     if (all.length > MOST_COLUMNS) throw new Refused(`more than ${MOST_COLUMNS} columns`);
     for (const name of names)
       if (!/^[a-z][a-z0-9_]*$/.test(name)) throw new Refused(`a column is called in small letters, digits and _, such as voltage_volt; not ${show(name)}`);
-    this.#fields = Object.fromEntries(all.map((name) => [name, CODES.has(name) ? code() : scalar(this.#units[name] ?? UNITS[name] ?? "")]));
+    this.#fields = Object.fromEntries(all.map((name) => [name, CODES.has(name) ? code() : scalar(own(this.#units, name) ?? own(UNITS, name) ?? "")]));
     return { fields: this.#fields, metadata: { format: "push", time_basis: "absolute where the rows say it, else first seen" } };
   }
 } // prettier-ignore

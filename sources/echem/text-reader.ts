@@ -13,18 +13,11 @@ import {
   type Start,
 } from "./echem-file.ts";
 import type { FileReader } from "./file-reader.ts";
-import { GrowingLines } from "./growing-lines.ts";
-import { textTable, unquoted, type TableRows, type TextDialect } from "./text-table.ts";
+import { GrowingLines, linesOf } from "./growing-lines.ts";
+import { textTable, unquoted, type TableRows, type TextDialect, type TextTable } from "./text-table.ts";
 
 /** Bytes in which a heading is looked for. */
 export const HEADING_WITHIN = 1 << 20;
-
-/** What stands above the rows. */
-export interface Top {
-  /** Lines up to the first row, the heading the last of them. */
-  readonly lines: readonly string[];
-  readonly encoding: "utf-8" | "windows-1252";
-}
 
 /** What the rows are, once the first is there. */
 export interface Plan {
@@ -61,52 +54,26 @@ const PROVISIONAL: Fields = {
   current_ampere: scalar("A"),
 };
 
-/** Whole lines at the begin of a file, as text. */
-export async function topLines(file: FileReader): Promise<Top> {
+/** Whole lines at the begin of a file. */
+export async function topLines(file: FileReader): Promise<string[]> {
   const bytes = await file.read(0, HEADING_WITHIN);
   const end = bytes.lastIndexOf(10) + 1;
   // Without any end of line it may be a whole file of one line, or one that is just beginning.
-  const whole = bytes.subarray(0, end > 0 ? end : bytes.length);
-  const encoding = isUtf8(whole) ? "utf-8" : "windows-1252";
-  const lines = new TextDecoder(encoding).decode(whole).split("\n");
-  if (end > 0) lines.pop();
-  return { lines: lines.map((line) => (line.endsWith("\r") ? line.slice(0, -1) : line)), encoding };
+  return linesOf(bytes.subarray(0, end > 0 ? end : bytes.length));
 }
 
-export function isUtf8(bytes: Uint8Array): boolean {
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
+/** `above`: lines up to the first row, the heading the last of them. */
 export async function openText(file: FileReader, above: number, format: TextFormat): Promise<EchemReader> {
-  // The lines above decide how the text is encoded, so that rows that come later cannot change it.
-  const { lines: top, encoding } = await headOf(file, above);
-  if (top < above) throw new SourceError(`line ${top + 1}: its heading is not whole yet`);
-  const lines = new GrowingLines(file, encoding);
-  for (let left = above; left > 0;) left -= (await lines.read(left, "closing")).text.length;
+  const lines = new GrowingLines(file);
+  for (let left = above; left > 0;) {
+    const { text, first } = await lines.read(left, "growing");
+    if (text.length === 0) throw new SourceError(`line ${first}: its heading is not whole yet`);
+    left -= text.length;
+  }
   const reader = new TextReader(lines, format);
   await reader.look(file, above);
   return reader;
 } // prettier-ignore
-
-async function headOf(
-  file: FileReader,
-  above: number,
-): Promise<{ lines: number; encoding: Top["encoding"] }> {
-  const bytes = await file.read(0, HEADING_WITHIN);
-  let [at, lines] = [0, 0];
-  while (lines < above) {
-    const end = bytes.indexOf(10, at);
-    if (end < 0) break;
-    at = end + 1;
-    lines++;
-  }
-  return { lines, encoding: isUtf8(bytes.subarray(0, at)) ? "utf-8" : "windows-1252" };
-}
 
 /** Cells of a line, without the spaces around them. */
 export const cellsOf = (line: string, separator: string): string[] =>
@@ -122,9 +89,7 @@ class TextReader implements EchemReader {
   fields: Fields = PROVISIONAL;
   readonly #lines: GrowingLines;
   readonly #format: TextFormat;
-  #plan:
-    | { readonly plan: Plan; readonly parse: (lines: readonly string[], first: number) => TableRows }
-    | undefined;
+  #plan: { readonly plan: Plan; readonly parse: TextTable["parse"]; readonly cells: number } | undefined;
 
   constructor(lines: GrowingLines, format: TextFormat) {
     this.#lines = lines;
@@ -138,8 +103,7 @@ class TextReader implements EchemReader {
 
   /** Decides by the first row, if it is there. */
   async look(file: FileReader, above: number): Promise<void> {
-    const { lines } = await topLines(file);
-    const row = lines.slice(above).find((line) => line.trim() !== "");
+    const row = (await topLines(file)).slice(above).find((line) => line.trim() !== "");
     if (row === undefined) return;
     const plan = this.#decide(row);
     this.fields = plan.fields;
@@ -147,16 +111,16 @@ class TextReader implements EchemReader {
   }
 
   #decide(row: string): Plan {
-    const plan = this.#format.plan(cellsOf(row, this.#format.separator));
-    this.#plan = { plan, parse: textTable(plan.dialect).parse };
+    const cells = cellsOf(row, this.#format.separator);
+    const plan = this.#format.plan(cells);
+    this.#plan = { plan, parse: textTable(plan.dialect).parse, cells: cells.length };
     this.start = plan.start ?? this.start;
     return plan;
   }
 
   async lastTestTime_s(): Promise<number> {
     const line = await this.#lines.last();
-    if (line === undefined) return NaN;
-    if (!this.#plan) return NaN;
+    if (line === undefined || !this.#plan) return NaN;
     const table = this.#plan.parse([line], 1);
     const { columns } = this.#plan.plan.derive(table);
     return (columns["test_time_second"] as Float64Array)[0] ?? NaN;
@@ -164,7 +128,7 @@ class TextReader implements EchemReader {
 
   async *more(look: Look): AsyncGenerator<Chunk> {
     for (;;) {
-      const { text, first } = await this.#lines.read(ROWS_AT_A_TIME, look);
+      const { text, first, unended } = await this.#lines.read(ROWS_AT_A_TIME, look);
       if (text.length === 0) return;
       let decided: Plan | undefined;
       if (!this.#plan) {
@@ -173,9 +137,10 @@ class TextReader implements EchemReader {
         decided = this.#decide(row);
       }
       const { plan, parse } = this.#plan!;
-      const table = parse(text, first);
+      const cut = unended && this.#cut(text.at(-1)!, first + text.length - 1);
+      const table = parse(cut ? text.slice(0, -1) : text, first);
       const { columns, time, problems = [] } = plan.derive(table);
-      const told = [...(decided?.problems ?? []), ...table.problems, ...problems];
+      const told = [...(decided?.problems ?? []), ...table.problems, ...problems, ...(cut ? [cut] : [])];
       if (table.rows === 0 && told.length === 0) continue;
       yield {
         ...(decided && { fields: decided.fields }),
@@ -184,6 +149,13 @@ class TextReader implements EchemReader {
       }; // prettier-ignore
     }
   }
+
+  /** Of a last line that nothing ends, and that has fewer cells than the first row: its last one may be half a number. */
+  #cut(line: string, number: number): Problem | undefined {
+    const cells = cellsOf(line, this.#format.separator).length;
+    if (cells >= this.#plan!.cells || line.trim() === "") return undefined;
+    return { where: `line ${number}`, what: `ends after ${cells} of ${this.#plan!.cells} cells, and nothing ends the line: it was cut while it was written, and is left out`, unread: true, count: 1 };
+  } // prettier-ignore
 }
 
 const DURATION = /^\s*(?:(\d+)\s*d\s+)?(\d+):(\d{1,2})(?::(\d{1,2}(?:[.,]\d*)?))?\s*$/;
@@ -198,18 +170,35 @@ export function duration_s(cell: string): number {
 
 export const isDuration = (cell: string): boolean => DURATION.test(cell);
 export const isNumber = (cell: string): boolean =>
-  /^[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d+)?$/.test(cell.trim());
+  /^[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?$/.test(cell.trim());
+
+/**
+ * The decimal mark by the numbers of the first row; the other one then groups thousands. Either, where the row has none, or both.
+ * "1,234" alone does not say which it has.
+ */
+export function decimalOf(separator: TextDialect["separator"], row: readonly string[]): Pick<TextDialect, "decimal" | "thousands"> {
+  if (separator === ",") return { decimal: "." };
+  const telling = row.filter((cell) => isNumber(cell) && !/^[-+]?[1-9]\d{0,2}[.,]\d{3}$/.test(cell));
+  const [points, commas] = [".", ","].map((mark) => telling.some((cell) => cell.includes(mark)));
+  if (points === commas) return { decimal: "either" };
+  return points ? { decimal: ".", thousands: "," } : { decimal: ",", thousands: "." };
+} // prettier-ignore
 
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
+export type DateOrder = "month first" | "day first" | "year first";
+
+const DATE = /^\s*(\d{1,4})[-/. ]\s*(\d{1,2}|[A-Za-z]{3,9})[-/. ]\s*(\d{2,4})(?=[,T\s])/;
+const TIME = /^[,T\s]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9})\d*)?)?(?:\s*([AaPp])\.?[Mm]\.?)?\s*$/;
+
 /**
  * What a clock showed, ns, as if it were UTC: "2025-07-19 15:26:20", "09/20/2024 08:32:34.558" (`order` says what comes first),
- * "23-Nov-23 3:56:08 PM", "11 December 2020, 12:22:12 PM"; undefined where it is no such time.
+ * "23-Nov-23 3:56:08 PM", "11 December 2020, 12:22:12 PM"; undefined where it is no such time, or one with its zone.
  */
-export function clockFace(written: string, order: "month first" | "day first" | "year first"): bigint | undefined {
-  const time = /(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*([AaPp]\.?[Mm]\.?)?\s*$/.exec(written);
-  const date = /^\s*(\d{1,4})[-/. ]\s*(\d{1,2}|[A-Za-z]{3,9})[-/. ]\s*(\d{2,4})(?=[,T\s]|$)/.exec(written);
-  if (!time || !date) return undefined;
+export function clockFace(written: string, order: DateOrder): bigint | undefined {
+  const date = DATE.exec(written);
+  const time = date && TIME.exec(written.slice(date[0].length));
+  if (!date || !time) return undefined;
   const [, a = "", b = "", c = ""] = date;
   const named = MONTHS.indexOf(b.slice(0, 3).toLowerCase());
   let [year, month, day] = [Number(c), Number(b), Number(a)]; // day first
@@ -220,9 +209,34 @@ export function clockFace(written: string, order: "month first" | "day first" | 
   if (year < 100) year += year < 70 ? 2000 : 1900;
   const [, h = "0", minute = "0", second = "0", fraction = "", half] = time;
   let hour = Number(h);
-  if (half) hour = (hour % 12) + (half.toLowerCase().startsWith("p") ? 12 : 0);
+  if (half) hour = (hour % 12) + (half.toLowerCase() === "p" ? 12 : 0);
   const ms = Date.UTC(year, month - 1, day, hour, Number(minute), Number(second));
   const back = new Date(ms);
-  if (back.getUTCMonth() !== month - 1 || back.getUTCDate() !== day || hour > 23) return undefined;
+  if (back.getUTCMonth() !== month - 1 || back.getUTCDate() !== day) return undefined;
+  if (hour > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
   return BigInt(ms) * 1_000_000n + BigInt(fraction.padEnd(9, "0"));
 } // prettier-ignore
+
+/** ns since 1970, UTC, of "2025-07-19T15:26:20Z" and "2025-07-19 15:26:20.5+02:00"; undefined where no zone is said. */
+export function zonedInstant(written: string): bigint | undefined {
+  const [, face = "", sign, hours = "0", minutes = "0"] =
+    /^(\d{4}-\d\d-\d\d[T ][\d:.]+?) ?(?:Z|UTC|([-+])(\d\d):?(\d\d)?)$/.exec(written) ?? [];
+  const shown = clockFace(face, "year first");
+  if (shown === undefined) return undefined;
+  const ahead = BigInt(Number(hours) * 60 + Number(minutes)) * 60_000_000_000n;
+  return sign === "-" ? shown + ahead : shown - ahead;
+}
+
+/** What a date of numbers itself says of its order; undefined where it says nothing. */
+export function dateOrder(date: string): "month first" | "day first" | undefined {
+  const [, first = "", between, second = ""] = /^\s*(\d{1,4})(\D)(\d{1,2})\D\d{2,4}/.exec(date) ?? [];
+  if (between === undefined) return undefined;
+  if (between === "." || first.length === 4 || Number(first) > 12) return "day first";
+  return Number(second) > 12 ? "month first" : undefined;
+}
+
+/** True of a date that is another one with day and month the other way round. */
+export function isEitherWay(date: string): boolean {
+  const [, first, second] = /^\s*(\d{1,2})\D(\d{1,2})\D\d{2,4}/.exec(date) ?? [];
+  return first !== undefined && dateOrder(date) === undefined && Number(first) !== Number(second);
+}

@@ -330,7 +330,7 @@ const GROUPS: Readonly<Record<string, RegExp>> = {
   " ": /^[-+]?\d{1,3}([ \u00a0\u202f]\d{3})+(?!\d)/,
   "'": /^[-+]?\d{1,3}(['\u2019]\d{3})+(?!\d)/,
 };
-const PLAIN = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/;
+const PLAIN = /^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/;
 
 /** Groups of thousands, and what is infinite. */
 function unusual(cell: string, decimal: TextDialect["decimal"], thousands: string | undefined): number {

@@ -2,14 +2,20 @@ import { parseUnit } from "../../runtime/index.ts";
 
 // prettier-ignore
 const UCUM: Readonly<Record<string, string>> = {
-  "°C": "Cel", degC: "Cel", "\u03a9": "Ohm", "\u2126": "Ohm", ohm: "Ohm", "°": "deg", Ah: "A.h", mAh: "mA.h", uAh: "uA.h", Wh: "W.h", mWh: "mW.h",
+  "°C": "Cel", "ºC": "Cel", degC: "Cel", "°": "deg", Ah: "A.h", mAh: "mA.h", uAh: "uA.h", Wh: "W.h", mWh: "mW.h",
   sec: "s", Sec: "s", seconds: "s", min: "min", Min: "min", hour: "h", "": "",
 };
+
+const inUcum = (plain: string): string =>
+  plain
+    .replace(/[µμ]/g, "u")
+    .replace(/·/g, ".")
+    .replace(/[\u03a9\u2126]|(?<=^[mkMu]?)ohm$/g, "Ohm");
 
 /** UCUM of a unit as instruments' software writes it ("mAh", "°C", "µF", "Ω"); "" where it is none that is known. */
 export function ucumOf(written: string): string {
   const plain = written.trim();
-  const unit = UCUM[plain] ?? plain.replace(/[µμ]/g, "u");
+  const unit = Object.hasOwn(UCUM, plain) ? UCUM[plain]! : inUcum(plain);
   if (unit === "") return "";
   try {
     return parseUnit(unit) === undefined ? "" : unit;

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, rename, rm, rmdir, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -132,6 +132,20 @@ describe("a file that grows", () => {
     await followed.stop();
     expect(followed.times).toEqual(seconds(3));
   });
+});
+
+test("what could not be read for a while goes on where it was: no row comes twice", async () => {
+  const name = fileName();
+  await write(name, cell(5));
+  const followed = new Followed(name);
+  await followed.rows(4);
+  await rm(join(folder, name));
+  await mkdir(join(folder, name)); // it is there, and cannot be read
+  await followed.until(() => followed.faults.some(({ what }) => what.includes("is a directory")));
+  await rmdir(join(folder, name));
+  await write(name, cell(9, { start: START }));
+  await followed.toEnd();
+  expect(followed.times).toEqual(seconds(9));
 });
 
 describe("a file that is written anew", () => {

@@ -96,6 +96,25 @@ test("current is anodic positive, whatever the instrument was told", async () =>
   const turned = await readWhole(gamryDta, dta(cathodic!, curve("CURVE", rows)));
   expect(turned.columns["current_ampere"]).toEqual([0.001]);
   expect(turned.columns["im"]).toEqual([-0.001]);
+  expect([plain.problems, turned.problems]).toEqual([
+    [],
+    [
+      {
+        where: "line 14",
+        what: expect.stringMatching(
+          /CONVENTION 0 is taken for cathodic positive, which no file has confirmed/,
+        ),
+      },
+    ],
+  ]);
+  const unknown = await readWhole(
+    gamryDta,
+    dta([...HEADER, "CONVENTION\tIQUANT\t2\tCurrent Convention"], curve("CURVE", rows)),
+  );
+  expect(unknown.columns).toMatchObject({ current_ampere: [NaN], im: [-0.001] });
+  expect(unknown.problems).toMatchObject([
+    { where: "line 14", what: expect.stringMatching(/"2" is neither 0 nor 1/), unread: true },
+  ]);
   const density = await readWhole(gamryDta, dta(HEADER, ["CURVE\tTABLE", "\tPt\tT\tIm", "\t#\ts\tA/cm^2", "\t0\t1\t5"])); // prettier-ignore
   expect(density.columns).toMatchObject({ im: [5], current_ampere: [NaN], voltage_volt: [NaN] });
   expect(density.fields[0]!["im"]!.unit).toBe("A/cm2");
@@ -132,6 +151,12 @@ test("a run that was stopped, and what belongs to no table", async () => {
       unread: true,
     },
   ]);
+});
+
+test("a header that is longer than what is read at once", async () => {
+  const notes = Array.from({ length: 9000 }, (_, i) => `note ${i}`);
+  const { rows, problems } = await readWhole(gamryDta, dta(["EXPLAIN", "NOTES\tNOTES\t9000\t&Notes...", ...notes], OCV)); // prettier-ignore
+  expect([rows, problems]).toEqual([2, []]);
 });
 
 test("rows that cannot be read are told, and the rest goes on", async () => {

@@ -12,14 +12,14 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 describe("lines of a growing text", () => {
   test("each once, when its end is there; the last also without, once nothing more comes", async () => {
     const file = new FakeFile(bytes("one\r\ntwo\nthr"));
-    const lines = new GrowingLines(file, "utf-8");
+    const lines = new GrowingLines(file);
     expect(await lines.read(10, "growing")).toEqual({ text: ["one", "two"], first: 1 });
     expect(await lines.read(10, "settled")).toEqual({ text: [], first: 3 });
     expect(await lines.last()).toBeUndefined();
     file.show(bytes("one\r\ntwo\nthree\nfo"));
     expect(await lines.last()).toBe("three");
     expect(await lines.read(10, "growing")).toEqual({ text: ["three"], first: 3 });
-    expect(await lines.read(10, "closing")).toEqual({ text: ["fo"], first: 4 });
+    expect(await lines.read(10, "closing")).toEqual({ text: ["fo"], first: 4, unended: true });
     expect(await lines.read(10, "closing")).toEqual({ text: [], first: 5 });
   });
 
@@ -29,7 +29,7 @@ describe("lines of a growing text", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat({ max: whole.length }), { maxLength: 8 }), fc.integer({ min: 1, max: 9 }), async (cuts, most) => {
         const file = new FakeFile(new Uint8Array(0));
-        const lines = new GrowingLines(file, "utf-8");
+        const lines = new GrowingLines(file);
         const got: string[] = [];
         for (const cut of cuts.toSorted((a, b) => a - b)) {
           file.show(whole.subarray(0, cut));
@@ -47,12 +47,54 @@ describe("lines of a growing text", () => {
     );
   }); // prettier-ignore
 
+  test("each in UTF-8 if it can be, else in cp1252, whatever stands beside it", async () => {
+    const latin = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    const whole = new Uint8Array([
+      ...bytes("\ufeffµ\n"),
+      ...latin("R\xfchren\r\n"),
+      ...bytes("\ufeffnext\n"),
+    ]);
+    for (const most of [1, 9]) {
+      const lines = new GrowingLines(new FakeFile(whole));
+      expect(await lines.last()).toBe("\ufeffnext");
+      const got: string[] = [];
+      for (let i = 0; i < 3; i++) got.push(...(await lines.read(most, "growing")).text);
+      expect(got).toEqual(["µ", "Rühren", "\ufeffnext"]);
+    }
+  });
+
+  test("one that never ends comes in pieces, and the rest after it", async () => {
+    const file = new FakeFile(new Uint8Array(0));
+    const lines = new GrowingLines(file);
+    const zeros = new Uint8Array((1 << 20) + 5);
+    const whole = new Uint8Array([...bytes("1,2\n"), ...zeros, ...bytes("\n3,4\n")]);
+    const got: string[] = [];
+    for (const size of [100, 1 << 20, whole.length, whole.length]) {
+      file.show(whole.subarray(0, size));
+      got.push(...(await lines.read(9, "growing")).text);
+    }
+    expect(got.map((line) => line.length)).toEqual([3, 1 << 20, 5, 3]);
+    expect(got.at(-1)).toBe("3,4");
+  });
+
   test("a file that is another by now says so, shorter or changed", async () => {
     for (const now of ["one\n", "ONE\ntwo\nthree\n", "one\nTWO\n"]) {
       const file = new FakeFile(bytes("one\ntwo\n"));
-      const lines = new GrowingLines(file, "utf-8");
+      const lines = new GrowingLines(file);
       await lines.read(10, "growing");
       file.show(bytes(now));
+      await expect(lines.read(10, "growing")).rejects.toThrow(Rewritten);
+    }
+  });
+
+  test("changes near the begin and near the place that was reached are seen", async () => {
+    const text = "0123456789abcde\n".repeat(1000);
+    for (const at of [500, text.length - 500]) {
+      const file = new FakeFile(bytes(text));
+      const lines = new GrowingLines(file);
+      expect((await lines.read(600, "growing")).text).toHaveLength(600);
+      expect((await lines.read(600, "growing")).text).toHaveLength(400);
+      file.show(bytes(`${text.slice(0, at)}!${text.slice(at + 1)}more\n`));
       await expect(lines.read(10, "growing")).rejects.toThrow(Rewritten);
     }
   });

@@ -68,6 +68,24 @@ describe("Maccor's dialects give what they were made from", () => {
     expect(problems).toMatchObject([{ where: "line 2", what: expect.stringContaining("1 rows from here on have a current in a state that is neither C nor D"), count: 1 }]); // prettier-ignore
   });
 
+  test("a date that can be read in two ways is told, where the date of the test does not tell", async () => {
+    const read = (above: string) => readWhole(maccor, bytesOf(`${above}Rec#\tTest (Min)\tAmps\tVolts\tState\tDPt Time\n1\t0.5\t2\t3.25\tD\t03/10/2016 16:05:30\n`)); // prettier-ignore
+    const alone = await read("");
+    expect(alone.reader.start).toEqual(face(2016, 2, 10, 16, 5, 0));
+    expect(alone.problems).toMatchObject([{ where: "line 2", what: expect.stringMatching(/"03\/10\/2016 16:05:30" is read as month\/day/) }]); // prettier-ignore
+    expect((await read("Date of Test:\t3 October 2016, 12:00:00 PM\n")).problems).toEqual([]);
+    const tested = await read("Date of Test:\t30/09/2016\n");
+    expect(tested.reader.start).toEqual(face(2016, 9, 3, 16, 5, 0));
+    expect(tested.problems).toEqual([]);
+    expect((await read("Date of Test:\t03/10/2016\n")).problems).toHaveLength(1);
+  });
+
+  test("thousands in groups, and counts that are none", async () => {
+    const { columns, problems } = await readWhole(maccor, bytesOf("Rec#\tCyc#\tTest (Min)\tAmps\tVolts\tState\n999\t1\t0.5\t2\t3.25\tC\n1,000\t1.5\t1.5\t2\t3.25\tC\n")); // prettier-ignore
+    expect(columns).toMatchObject({ rec: [999, 1000], cycle_count: [1, -1] });
+    expect(problems).toMatchObject([{ where: "line 2", what: expect.stringMatching(/"Cyc#" has 1 values .* no whole numbers/), unread: true }]); // prettier-ignore
+  });
+
   test("mA, with decimal commas", async () => {
     const { columns } = await readWhole(
       maccor,

@@ -85,6 +85,7 @@ test("the header's settings and start", async () => {
 
 test.each([
   ["<Ewe/V>", { name: "ewe_mean", type: "f32", field: { unit: "V", vendor_name: "<Ewe/V>" } }],
+  ["<Ecell>/V", { name: "ewe_mean", type: "f32", field: { vendor_name: "<Ecell>/V" } }],
   ["Ecell/V", { name: "ewe", field: { vendor_name: "Ecell/V" } }],
   ["Energy we charge/W.h", { name: "energy_charge", type: "f64" }],
   ["Re(Y)/Ohm-1", { name: "y_real", type: "f64", field: { unit: "Ohm-1" } }],
@@ -131,6 +132,17 @@ describe("time by the clock", () => {
     for (let n = 0; n <= bytes.length; n += 3)
       expect((await readGrowing(biologicMpt, [bytes.slice(0, n), bytes])).columns).toEqual(columns);
   });
+});
+
+test("columns whose names would be one have names of their own", async () => {
+  const { columns } = await readWhole(biologicMpt, cp1252(mptText({ headings: ["time/s", "Ewe/V", "Ewe/V", "Ewe 2/V"], rows: [["0", "1", "2", "3"]] }))); // prettier-ignore
+  expect(columns).toMatchObject({ ewe: [1], ewe_2: [2], ewe_2_2: [3] });
+});
+
+test("a cycle number that is not there is missing, and not cycle 0", async () => {
+  const rows = [["0", "4", "1.000"], ["1", "4", ""], ["2", "4", "1.#QNAN"], ["3", "4", "2.000"]]; // prettier-ignore
+  const { columns } = await readWhole(biologicMpt, cp1252(mptText({ headings: ["time/s", "Ewe/V", "cycle number"], rows }))); // prettier-ignore
+  expect(columns["cycle_count"]).toEqual([1, -1, -1, 2]);
 });
 
 test("current from charge where none was exported", async () => {
@@ -192,6 +204,33 @@ describe("growing", () => {
       }),
       { numRuns: 200, seed: 7 },
     );
+  });
+
+  test("headings that nothing ended, and rows that come between two reads", async () => {
+    const text = mptText({
+      headings: ["time/s", "Ewe/V"],
+      rows: [
+        ["0", "4"],
+        ["1", "5"],
+      ],
+      ended: true,
+    });
+    const bytes = cp1252(text);
+    const headings = text.indexOf("Ewe/V\t") + 6;
+    const file = new FakeFile(bytes.slice(0, headings));
+    const reader = await biologicMpt.open(file, { path: "/made/a.mpt", columns: {} });
+    const read = file.read;
+    // The first row is there only from the second look at the rest on.
+    let looks = 0;
+    file.read = (at, length) => {
+      if (at === headings && looks++ === 1) file.show(bytes.slice(0, text.indexOf("1\t5")));
+      return read(at, length);
+    };
+    const all = await readMore(reader, "growing");
+    await readMore(reader, "growing", all);
+    file.show(bytes);
+    await readMore(reader, "closing", all);
+    expect(all.columns["voltage_volt"]).toEqual([4, 5]);
   });
 
   test("headings that go on after they seemed to have ended", async () => {

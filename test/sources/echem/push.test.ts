@@ -68,6 +68,13 @@ describe("what is sent", () => {
     expect(rows.take(json({ from: "other", seq: 1, rows: { voltage_volt: 1 } }), false, NOW).rows).toBe(1);
   });
 
+  test("of a column that every object has something by the name of", () => {
+    const rows = new PushedRows({});
+    const { item } = rows.take(json([{ constructor: 1 }, { voltage_volt: 3 }]), false, NOW);
+    expect(item!.schema!["echem"]!.fields["constructor"]).toMatchObject({ kind: "scalar", unit: "" });
+    expect((item!.rows!["echem"] as Columns)["constructor"]).toEqual(Float64Array.of(1, NaN));
+  });
+
   test.each([
     ["not JSON", Buffer.from("{voltage"), /neither JSON nor MessagePack/],
     ["a number", json(7), /a message is a row, a list of rows, or their columns, not 7/],

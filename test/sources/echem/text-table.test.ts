@@ -143,3 +143,8 @@ test("where lines are cut between calls does not matter", () => {
     { numRuns: 200, seed: 4 },
   );
 }); // prettier-ignore
+
+test("a long cell that is no number is told without going through it again and again", () => {
+  const table = textTable({ separator: ",", decimal: ".", thousands: ",", columns: f64("a") });
+  expect(table.parse([`${"1".repeat(1_000_000)}x`], 1).problems).toHaveLength(1);
+});
