@@ -5,7 +5,7 @@
  * blocks of rows with their mean. A segment ends where the quantity has turned back from its extreme by more than the hysteresis,
  * and the next begins at that extreme.
  *
- *     hysteresis = max(10 s, 0.002 · range so far)       s: noise (running-noise.ts)
+ *     hysteresis = max(12 s, 0.002 · range so far)       s: noise (running-noise.ts)
  *
  * What a later value may still change is kept, the rest handed on: a block that lies more than the hysteresis below the extreme
  * cannot change. Rows that wait since an extreme are pooled in pairs beyond `MOST_WAITING`, so memory is bounded.
@@ -15,9 +15,9 @@
 import { freshNoise, noiseOf, observe, type RunningNoise } from "../running-noise.ts";
 
 const MOST_WAITING = 1024;
-/** Second differences that tell the noise. */
-const ENOUGH = 16;
-const NOISES = 10, RANGE_SHARE = 0.002; // prettier-ignore
+/** Second differences that tell the noise, at least and at most: of fewer it is now and then so small that noise turns back. */
+const ENOUGH = 16, NOISE_OF = 255; // prettier-ignore
+const NOISES = 12, RANGE_SHARE = 0.002; // prettier-ignore
 
 /** Rows that have one value: plain numbers, so that they can be saved. */
 export interface Block {
@@ -44,6 +44,9 @@ export interface Monotone {
   blocks: Block[];
   /** Since the extreme; of a segment without a direction all. */
   waiting: Block[];
+  /** Of the segment, while it has no direction. */
+  low: number;
+  high: number;
   extreme: number;
   least: number;
   most: number;
@@ -53,7 +56,7 @@ export interface Monotone {
 }
 
 export const freshMonotone = (): Monotone => ({
-  segment: 0, direction: 0, blocks: [], waiting: [], extreme: -Infinity, least: Infinity, most: -Infinity, given: -Infinity, noise: freshNoise(),
+  segment: 0, direction: 0, blocks: [], waiting: [], low: Infinity, high: -Infinity, extreme: -Infinity, least: Infinity, most: -Infinity, given: -Infinity, noise: freshNoise(),
 }); // prettier-ignore
 
 /** By how much the quantity must turn back. */
@@ -62,15 +65,16 @@ const turnOf = ({ noise, most, least }: Monotone): number =>
 
 /** Takes a row, later than those before; `give` gets what is settled by it. The value is finite. */
 export function take(state: Monotone, time: bigint, value: number, give: (knot: Knot) => void): void {
-  observe(state.noise, value);
+  observe(state.noise, value, NOISE_OF);
   state.least = Math.min(state.least, value);
   state.most = Math.max(state.most, value);
   const turn = turnOf(state);
   const row: Block = { first: time, last: time, mean: value, rows: 1 };
   wait(state, row);
   if (state.direction === 0) {
-    const values = state.waiting.map(({ mean }) => mean);
-    const [low, high] = [Math.min(...values), Math.max(...values)];
+    state.low = Math.min(state.low, value);
+    state.high = Math.max(state.high, value);
+    const { low, high } = state;
     if (state.noise.seconds.length < ENOUGH || !(high - low > turn)) return;
     state.direction = value - low > high - value ? 1 : -1;
     state.extreme = state.direction * value;
@@ -103,7 +107,8 @@ export function close(state: Monotone, give: (knot: Knot) => void): void {
   state.segment++;
   state.direction = 0;
   state.blocks = [];
-  state.extreme = state.given = -Infinity;
+  state.low = Infinity;
+  state.high = state.extreme = state.given = -Infinity;
 }
 
 /** Time of the earliest row that is not handed on; undefined where there is none. */

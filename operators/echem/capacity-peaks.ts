@@ -1,9 +1,10 @@
 import type { Point } from "./charge-windows.ts";
+import { leastSquares } from "./least-squares.ts";
 
 /**
  * Peaks of dQ/dV along one curve.
  *
- *     height      dQ/dV at the peak's top
+ *     height      dQ/dV at the peak's top, of a parabola through the points within a quarter of a window of it
  *     prominence  height less the higher of the lowest places on either side, up to a higher peak or the curve's end
  *     width       full width at half of the prominence
  *     area        charge that passed within it (of a logistic step of charge a: 0.7071 a)
@@ -11,7 +12,8 @@ import type { Point } from "./charge-windows.ts";
  *
  * For a logistic step Q = a / (1 + exp(-(V - V_i) / w)): height a / 4w, width 3.5255 w. Errors are carried over from those
  * of dQ/dV at the top and at the half height; that of the voltage from the slope at the top alone, which is up to twice too much. A peak is one whose prominence is beyond `significance` standard errors and
- * above a share of the largest height.
+ * above a share of the largest height. Where noise is a tenth of the height, that is still some 3 % too high, since a peak is looked for
+ * where the noise has one.
  */
 export interface Peak {
   readonly voltage: number;
@@ -39,9 +41,10 @@ export function peaksOf(points: readonly Point[], settings: PeakSettings): Peak[
   for (let top = 1; top + 1 < told.length; top++) {
     const { dq_dv: height, dq_dv_se: height_se } = told[top]!;
     if (!(height >= told[top - 1]!.dq_dv && height > told[top + 1]!.dq_dv) || height <= 0) continue;
-    const prominence = height - Math.max(lowest(told, top, -1), lowest(told, top, 1));
+    const foot = Math.max(lowest(told, top, -1), lowest(told, top, 1));
+    const prominence = height - foot;
     if (prominence < settings.share * largest || !(prominence > settings.significance * height_se)) continue;
-    found.push(peakAt(told, top, prominence, settings.half_V));
+    found.push(peakAt(told, top, foot, settings.half_V));
   }
   return found.sort((a, b) => a.voltage - b.voltage);
 }
@@ -56,8 +59,11 @@ function lowest(points: readonly Point[], top: number, way: number): number {
   return least;
 }
 
-function peakAt(points: readonly Point[], top: number, prominence: number, half_V: number): Peak {
-  const { dq_dv: height, dq_dv_se: height_se, voltage: top_V } = points[top]!;
+function peakAt(points: readonly Point[], top: number, lowest: number, half_V: number): Peak {
+  const { dq_dv, dq_dv_se: height_se, voltage: top_V } = points[top]!;
+  const { smooth, ...placed } = place(points, top, half_V, top_V);
+  const height = smooth > lowest ? smooth : dq_dv;
+  const prominence = height - lowest;
   /** Where the curve passes a share of the prominence, on either side. */
   const flanks = (share: number) =>
     ([-1, 1] as const).map((way) => flank(points, top, way, height - prominence * (1 - share)));
@@ -71,7 +77,7 @@ function peakAt(points: readonly Point[], top: number, prominence: number, half_
   const steep = 1 / riseBefore + 1 / riseAfter;
   const width_se = Math.hypot(before.se / riseBefore, after.se / riseAfter, (height_se / 2) * steep);
   return {
-    ...place(points, top, half_V, top_V),
+    ...placed,
     height,
     height_se,
     width,
@@ -99,24 +105,32 @@ function flank(points: readonly Point[], top: number, way: number, level: number
   };
 }
 
-/** Zero of a line through the slopes of the points about the top; the top itself where it lies beyond them. */
+/**
+ * Zero of a line through the slopes of the points about the top; the top itself where it lies beyond them. And the height
+ * there, of a parabola through these points: the highest of noisy points is too high.
+ */
 function place(points: readonly Point[], top: number, half_V: number, top_V: number) {
-  let [n, sx, sy, sxx, sxy] = [0, 0, 0, 0, 0];
   const near = (i: number): boolean =>
     i >= 0 && i < points.length && Math.abs(points[i]!.voltage - top_V) <= half_V / 2;
   let from = top, to = top; // prettier-ignore
   while (near(from - 1)) from--;
   while (near(to + 1)) to++;
-  for (let i = Math.min(from, top - 1); i <= Math.max(to, top + 1); i++) {
-    const [x, y] = [points[i]!.voltage - top_V, points[i]!.rise];
-    n++;
+  const about = points.slice(Math.min(from, top - 1), Math.max(to, top + 1) + 1);
+  let [sx, sy, sxx, sxy] = [0, 0, 0, 0];
+  for (const { voltage, rise } of about) {
+    const x = voltage - top_V;
     sx += x;
-    sy += y;
+    sy += rise;
     sxx += x * x;
-    sxy += x * y;
+    sxy += x * rise;
   }
+  const n = about.length;
   const slope = (n * sxy - sx * sy) / (n * sxx - sx * sx);
   const offset = sx / n - sy / n / slope;
-  if (!(slope < 0) || !(Math.abs(offset) <= half_V)) return { voltage: top_V, voltage_se: NaN };
-  return { voltage: top_V + offset, voltage_se: Math.abs(points[top]!.rise_se / slope) };
-}
+  if (!(slope < 0) || !(Math.abs(offset) <= half_V)) return { voltage: top_V, voltage_se: NaN, smooth: NaN };
+  const reach = about.map(({ voltage }) => voltage - top_V);
+  const at = Math.max(Math.min(...reach), Math.min(offset, Math.max(...reach)));
+  const x = Float64Array.from(reach, (value) => value - at);
+  const parabola = leastSquares([x.map(() => 1), x, x.map((value) => value * value)], Float64Array.from(about, ({ dq_dv }) => dq_dv));
+  return { voltage: top_V + offset, voltage_se: Math.abs(points[top]!.rise_se / slope), smooth: parabola.x[0]! };
+} // prettier-ignore

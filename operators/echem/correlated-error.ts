@@ -7,7 +7,8 @@
  *
  * φ̂ of few or fitted records is too small, which the second term mends to first order (Kendall, Biometrika 41, 403 (1954);
  * for p > 1 by its likeness). Of a mean this is s² (1 + φ) / (1 - φ) / n. Where noise lasts as long as the records do, the
- * denominator of s² is kept at a tenth of n: the error is then large, and uncertain itself.
+ * denominator of s² is kept at a tenth of n: the error is then large, and uncertain itself. Of records that are alike to
+ * the last digit it is NaN: nobody knows how finely they were measured.
  */
 export function correlatedError(c: Float64Array, residual: Float64Array, unknowns: number): number {
   const n = residual.length;
@@ -17,7 +18,7 @@ export function correlatedError(c: Float64Array, residual: Float64Array, unknown
     square += residual[i]! ** 2;
     if (i > 0) pairs += residual[i]! * residual[i - 1]!;
   }
-  if (square === 0) return 0;
+  if (square === 0) return NaN;
   const measured = pairs / square;
   const phi = Math.min(
     0.99,

@@ -27,8 +27,8 @@ export interface StateSettings {
   readonly cvVoltage_V: number;
 }
 
-/** Rows with a current that are needed before the noise can be told. */
-export const WARM_UP = 5;
+/** Rows with a current that are needed before the noise can be told: so many that one jump among them is not taken for it. */
+export const WARM_UP = 7;
 const RANGE_SHARE = 0.002;
 /** Share of the current it fell from by which it must have fallen. */
 const CV_FALL = 0.02;

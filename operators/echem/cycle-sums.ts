@@ -69,7 +69,7 @@ export function addToSide(side: Side, kind: number, passed: Passed, voltage_V: n
   if (Number.isFinite(voltage_V)) side.endVoltage_V = voltage_V;
   if (what !== STEP_BEGINS) side.duration_s += dt_s;
   if (!Number.isFinite(charge_C)) {
-    // Over the change of a step nothing is missed that is worth the name.
+    // Over the change of a step nothing is integrated, by rule: see intervals.ts for what that costs.
     if (what === STEP_BEGINS) return;
     side.gaps++;
     side.gap_s += dt_s;

@@ -29,6 +29,8 @@ const NO_ARC = -1, WHOLE = 0, OPEN = 1; // prettier-ignore
 const DONE = 0.2;
 /** Elements that miss more than the test does, by so much, are not what is there: nothing is told from them. */
 const MISSES = 3;
+/** An end that is above the real axis by so many times the noise is inductive. */
+const LOOP_NOISES = 3;
 const MOST_POINTS = 1024;
 const MOST_ELECTRODES = 8;
 const PERCENT = 100;
@@ -232,7 +234,7 @@ function readings(
     ...NO_READING,
     valid:
       !(residual <= max_residual) ? NOT_MET
-      : im[last]! > 0 && im.some((value) => value < 0) ? LOOP
+      : im[last]! > LOOP_NOISES * noise * Math.hypot(re[last]!, im[last]!) && im.some((value) => value < 0) ? LOOP
       : misses ? NO_ELEMENTS
       : 0,
     series_resistance: series.value,

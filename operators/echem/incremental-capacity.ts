@@ -21,7 +21,9 @@ import { addToLevels, endLevels, endRun, freshLevels, type Levels } from "./volt
  *
  * Errors are those of the noise in V, told from the data; a peak narrower than the window is flattened beside: of a logistic
  * step of width w, by the window's half width h, with u = h / 2w, by 0.05 u⁴ or so (1 % at w = h / 1.3). Where
- * records are so sparse that the window would hold fewer than eight, it is wider; the column `window` says how wide.
+ * records are so sparse that the window would hold fewer than eight, it is wider; the column `window` says how wide. Then the
+ * flanks of a sharp peak are too low by more than their errors: of w = 12 mV, with a record every 5 mV, by a fifth where dQ/dV
+ * is below a third of the peak's, and by 2 % at its top.
  *
  * A curve is timed by the record that shows that its half cycle has ended; rows of `live` are the curve's points, each
  * timed by the record that settled it.

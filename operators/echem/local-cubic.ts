@@ -10,6 +10,7 @@ import { inverseOf4 } from "../symmetric-inverse.ts";
  *
  * w is how many samples a row is the mean of. Where neighbouring residuals r are alike (noise that lasts, or a curve
  * that a cubic does not follow), errors are larger by √((1 + φ) / (1 - φ)), φ their correlation if it is beyond 2/√n.
+ * Where all samples are alike to the last digit nobody knows how finely they were measured: errors are NaN.
  *
  * Reference: Fan & Gijbels, Local Polynomial Modelling and Its Applications, ch. 3.
  */
@@ -78,7 +79,7 @@ export function localCubic(
   const noise2 = squares / (rows - 4);
   const told = squares > 0 ? neighbours / squares : 0;
   const alike = told > 2 / Math.sqrt(rows) ? Math.min(MOST_CORRELATION, told) : 0;
-  const variance = (noise2 * (1 + alike)) / (1 - alike);
+  const variance = squares > 0 ? (noise2 * (1 + alike)) / (1 - alike) : NaN;
   const mean = right[0]! / moments[0]!;
   return {
     rows,

@@ -19,13 +19,13 @@ import { addToFalling, freshFalling, type Falling } from "./resistance-falls.ts"
  *
  * A drop in polarisation is no improvement: a short takes current past the electrodes. `fall` is told where R falls within
  * `fall_window` (resistance-falls.ts) by more than `fall_margin` times the fastest fall of all half cycles before it, which
- * is what activation (nucleation, a film that breaks) does. Half cycles in which it was told teach nothing, and no residual
+ * is what activation (nucleation, a film that breaks) does, and by more than four times their noise. Half cycles in which it was told teach nothing, and no residual
  * is taken against them: `against` says which one it is.
  *
  * Records within `settle` of a current's start, at rest, at constant voltage, or without voltage or current do not count. A
  * row is timed by the last record before the half cycle, or the block, was over.
  *
- * Reference: Menkin et al., Faraday Discuss. (2024), 10.1039/D3FD00101F; Counihan et al., Joule 7 (2023), 10.1016/j.joule.2023.11.007.
+ * Reference: Menkin et al., Faraday Discuss. (2024), 10.1039/D3FD00101F; Counihan et al., Joule (2023), 10.1016/j.joule.2023.11.007.
  */
 const LEARNING = -1, NO_FALL = 0, FALL = 1; // prettier-ignore
 const FALLS = {
@@ -34,6 +34,8 @@ const FALLS = {
   [FALL]: "resistance falls faster than any activation before: a short is possible",
 };
 const LEAST_IN_BLOCK = 3;
+/** Where resistance only rose before, noise alone is the fastest fall that there was. */
+const FALL_NOISES = 4;
 
 const outputs = {
   half_cycles: {
@@ -119,6 +121,7 @@ interface State {
   /** Half cycles that the fastest fall is of. */
   learnt: number;
   fastest_Ohm: number;
+  noise_Ohm: number;
 }
 
 export const polarisation = defineOperator({
@@ -140,10 +143,10 @@ export const polarisation = defineOperator({
     }),
   },
   start({ block, settle, fall_window, fall_margin, learn, max_records }) {
-    let s: State = { open: undefined, index: -1, last: { time: 0n, seconds: Infinity }, before: undefined, references: [], learnt: 0, fastest_Ohm: -Infinity }; // prettier-ignore
+    let s: State = { open: undefined, index: -1, last: { time: 0n, seconds: Infinity }, before: undefined, references: [], learnt: 0, fastest_Ohm: -Infinity, noise_Ohm: 0 }; // prettier-ignore
     const told = (fastest_Ohm: number): number =>
       s.learnt < learn ? LEARNING
-      : fastest_Ohm > fall_margin * Math.max(0, s.fastest_Ohm) ? FALL
+      : fastest_Ohm > Math.max(fall_margin * s.fastest_Ohm, FALL_NOISES * s.noise_Ohm) ? FALL
       : NO_FALL; // prettier-ignore
     const referenceOf = (sign: number): Reference | undefined => s.references.find(({ records }) => records.sign === sign);
 
@@ -203,6 +206,7 @@ export const polarisation = defineOperator({
           if (clean) s.references = [{ index: open.index, records }, ...s.references.filter((one) => one.records.sign !== sign)];
           if (clean && Number.isFinite(fastest_Ohm)) {
             s.fastest_Ohm = Math.max(s.fastest_Ohm, fastest_Ohm);
+            s.noise_Ohm = Math.max(s.noise_Ohm, shape.noise_V / Math.abs(shape.current_A) || 0);
             s.learnt++;
           }
           s.before = { sign, mean_V: shape.mean_V, mean_V_se: shape.mean_V_se };

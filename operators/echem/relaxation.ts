@@ -1,12 +1,10 @@
 import { code, defineOperator, integer, quantity, scalar } from "../../runtime/index.ts";
 import { relaxedVoltage } from "./relaxed-voltage.ts";
-import { noneAlone, tellAlone, type Alone } from "./record-pairs.ts";
 import {
   endVoltage,
-  finishRest,
-  follow,
+  followRests,
   freshCourse,
-  eachTold,
+  heldBy,
   restSettings,
   type Course,
   type Rate,
@@ -29,8 +27,6 @@ import { plateauOf, PLATEAU_CODES } from "./stripping-plateau.ts";
 interface Open {
   course: Course;
   rates: Rate[];
-  last: { time: bigint; seconds: number };
-  alone: Alone;
 }
 
 const RATE = {
@@ -83,16 +79,15 @@ export const relaxation = defineOperator({
   start({ window, points_per_decade, significance, min_excess }) {
     const settings = restSettings(window, points_per_decade, "ln t");
     const apart = Math.max(1, Math.round(settings.half / 2 / settings.spacing));
-    let s: Open = { course: freshCourse(), rates: [], last: { time: 0n, seconds: -Infinity }, alone: noneAlone() };
+    let s: Open = { course: freshCourse(), rates: [] };
 
     return {
       step({ echem, state }, out, upTo) {
-        let time = 0n;
-        const give = (rate: Rate, { step }: Rest): void => {
+        const give = (rate: Rate, { step }: Rest, time: bigint): void => {
           s.rates.push(rate);
           out.rates.add({ time, rest_index: s.course.rests, step_index: step, ...columnsOf(rate) });
         };
-        const ended = (rest: Rest): void => {
+        const ended = (rest: Rest, time: bigint): void => {
           const end = endVoltage(rest, settings);
           const relaxed = relaxedVoltage(rest);
           out.rests.add({
@@ -113,19 +108,9 @@ export const relaxation = defineOperator({
           });
           s.rates = [];
         };
-        const pairs = eachTold(echem, state, (told) => {
-          time = told.time;
-          follow(s.course, told, settings, give, ended);
-          s.last = { time, seconds: told.seconds };
-        });
-        tellAlone(s.alone, pairs, { from: "echem/steps", ended: upTo === Infinity, fault: out.fault });
-        if (upTo === Infinity) {
-          time = s.last.time;
-          finishRest(s.course, settings, give, ended);
-        }
+        followRests(s.course, { echem, state }, upTo, settings, { give, ended, fault: out.fault });
       },
-      // A rest that the end of the stream ends is timed by the last record.
-      holds: () => (s.course.rest ? s.last.seconds : Infinity),
+      holds: () => heldBy(s.course),
       save: () => structuredClone(s),
       load: (saved: Open) => void (s = structuredClone(saved)),
     };

@@ -27,7 +27,7 @@ export function relaxedVoltage(rest: Rest): RelaxedVoltage {
   if (!(last >= LEAST_CELLS)) return UNTOLD;
   const [half, most] = [part(0.5), part(0.25)];
   const se = Math.hypot(half.se, half.value - most.value);
-  return Number.isFinite(se) ? { value: half.value, se } : UNTOLD;
+  return Number.isNaN(most.value) ? UNTOLD : { value: half.value, se };
 }
 
 function tail(rest: Rest, from: number, to: number): RelaxedVoltage {
@@ -100,5 +100,7 @@ function stillness({ t, V, n }: Rest, from: number, to: number): RelaxedVoltage 
   const variance = (yy - (y * y) / w) / (to - from - 1);
   const slope = (w * xy - x * y) / (w * xx - x * x);
   const slope_se = Math.sqrt((variance * w) / (w * xx - x * x));
-  return Math.abs(slope) > 2 * slope_se ? undefined : { value: V0 + y / w, se: Math.sqrt(variance / w) };
+  if (Math.abs(slope) > 2 * slope_se) return undefined;
+  // Alike to the last digit: nobody knows how finely it was measured.
+  return { value: V0 + y / w, se: variance > 0 ? Math.sqrt(variance / w) : NaN };
 }

@@ -1,6 +1,6 @@
-import { REST } from "./current-state.ts";
+import { REST, signOf } from "./current-state.ts";
 import { LEAST_ROWS, localCubic } from "./local-cubic.ts";
-import { pairsOf, type Pairs } from "./record-pairs.ts";
+import { noneAlone, pairsOf, tellAlone, type Alone } from "./record-pairs.ts";
 
 /**
  * How fast the voltage moves in a rest: rates at even steps of ln t, t the time since the current was switched off.
@@ -70,7 +70,7 @@ export interface Rest {
   t: number[];
   V: number[];
   n: number[];
-  /** Sums of the open cell. */
+  /** Of the open cell: sums, and the mean of V. */
   open: { cell: number; lnt: number; t: number; V: number; n: number };
   /** Cell of the next window's centre. */
   next: number;
@@ -116,10 +116,11 @@ export function addToRest(
       if (rate) give(rate);
     }
   }
-  rest.open.lnt += lnt;
-  rest.open.t += t;
-  rest.open.V += voltage;
-  rest.open.n++;
+  const { open } = rest;
+  open.n++;
+  open.lnt += lnt;
+  open.t += t;
+  open.V += (voltage - open.V) / open.n; // of equal voltages the mean is just that
 } // prettier-ignore
 
 /** The last window is the one that ends with the rest. */
@@ -143,7 +144,9 @@ function close(rest: Rest): void {
   const { open } = rest;
   if (open.n === 0) return;
   rest.cell.push(open.cell);
-  for (const name of ["lnt", "t", "V"] as const) rest[name].push(open[name] / open.n);
+  rest.lnt.push(open.lnt / open.n);
+  rest.t.push(open.t / open.n);
+  rest.V.push(open.V);
   rest.n.push(open.n);
   rest.open = { cell: open.cell, lnt: 0, t: 0, V: 0, n: 0 };
 }
@@ -190,7 +193,7 @@ function rateAt(rest: Rest, centre: number, { half, over }: RestSettings): Rate 
 }
 
 /** A record with what the cell does at it. */
-export interface Told {
+interface Told {
   readonly time: bigint;
   readonly seconds: number;
   readonly voltage: number;
@@ -209,19 +212,7 @@ interface StateRows {
   readonly step_index: Int32Array;
 }
 
-/** Each record with the state of the same time, in order. */
-export function eachTold(echem: EchemRows, state: StateRows, each: (told: Told) => void): Pairs {
-  const pairs = pairsOf(echem.time, state.time);
-  for (let p = 0; p < pairs.length; p++) {
-    const [i, j] = [pairs.a[p]!, pairs.b[p]!];
-    each({
-      time: echem.time[i]!, seconds: echem.seconds[i]!, voltage: echem.voltage_volt[i]!, kind: state.kind[j]!, step: state.step_index[j]!,
-    }); // prettier-ignore
-  }
-  return pairs;
-}
-
-/** Follows rests through paired records. */
+/** Follows rests through paired records. Plain, so that it can be saved. */
 export interface Course {
   rest: Rest | undefined;
   rests: number;
@@ -229,33 +220,64 @@ export interface Course {
   switched_s: number;
   after: number;
   kind: number;
+  /** The last record, whatever it was. */
+  last: { time: bigint; seconds: number };
+  alone: Alone;
 }
 
-export const freshCourse = (): Course => ({ rest: undefined, rests: 0, switched_s: NaN, after: 0, kind: -1 });
+export const freshCourse = (): Course => ({
+  rest: undefined, rests: 0, switched_s: NaN, after: 0, kind: -1, last: { time: 0n, seconds: -Infinity }, alone: noneAlone(),
+}); // prettier-ignore
 
-/** Takes one record; says which rest has ended before it. */
-export function follow(
-  course: Course, told: Told, settings: RestSettings, give: (rate: Rate, rest: Rest) => void, ended: (rest: Rest) => void,
+export interface Heard {
+  /** Told of each record before it is taken. */
+  readonly before?: (time: bigint) => void;
+  /** A rate, at the time of the record that completed it. */
+  readonly give: (rate: Rate, rest: Rest, time: bigint) => void;
+  /** A rest has ended, before the record at this time, or with the stream. */
+  readonly ended?: (rest: Rest, time: bigint) => void;
+  readonly fault: (time: bigint, what: string) => void;
+}
+
+/** Takes the records of a step, each with the state of the same time. */
+export function followRests(
+  course: Course, { echem, state }: { readonly echem: EchemRows; readonly state: StateRows }, upTo: number, settings: RestSettings, heard: Heard,
 ): void {
+  const pairs = pairsOf(echem.time, state.time);
+  for (let p = 0; p < pairs.length; p++) {
+    const [i, j] = [pairs.a[p]!, pairs.b[p]!];
+    const time = echem.time[i]!;
+    const told = { time, seconds: echem.seconds[i]!, voltage: echem.voltage_volt[i]!, kind: state.kind[j]!, step: state.step_index[j]! };
+    heard.before?.(time);
+    course.last = { time, seconds: told.seconds };
+    take(course, told, settings, heard);
+  }
+  tellAlone(course.alone, pairs, { from: "echem/steps", ended: upTo === Infinity, fault: heard.fault });
+  if (upTo === Infinity) finish(course, settings, heard);
+} // prettier-ignore
+
+/** A rest that the end of the stream ends is timed by the last record. */
+export const heldBy = ({ rest, last }: Course): number => (rest ? last.seconds : Infinity);
+
+function take(course: Course, told: Told, settings: RestSettings, heard: Heard): void {
   if (told.kind === REST) {
     course.rest ??= beginRest({ ...told, switched_s: course.switched_s, after: course.after, kind: course.kind });
     const { rest } = course;
-    addToRest(rest, told, settings, (rate) => give(rate, rest));
+    addToRest(rest, told, settings, (rate) => heard.give(rate, rest, told.time));
     return;
   }
-  finishRest(course, settings, give, ended);
+  finish(course, settings, heard);
   course.switched_s = told.kind > REST ? told.seconds : NaN;
   course.kind = told.kind;
-  course.after = told.kind > REST ? (told.kind % 2 === 1 ? 1 : -1) : 0;
+  course.after = signOf(told.kind);
 } // prettier-ignore
 
-export function finishRest(
-  course: Course, settings: RestSettings, give: (rate: Rate, rest: Rest) => void, ended: (rest: Rest) => void,
-): void {
+function finish(course: Course, settings: RestSettings, { give, ended }: Heard): void {
   const { rest } = course;
   if (!rest) return;
-  endOfRest(rest, settings, (rate) => give(rate, rest));
-  ended(rest);
+  const { time } = course.last;
+  endOfRest(rest, settings, (rate) => give(rate, rest, time));
+  ended?.(rest, time);
   course.rest = undefined;
   course.rests++;
-} // prettier-ignore
+}

@@ -1,11 +1,9 @@
 import { choice, code, curve, defineOperator, integer, quantity, scalar } from "../../runtime/index.ts";
 import { CHARGE } from "./current-state.ts";
-import { noneAlone, tellAlone, type Alone } from "./record-pairs.ts";
 import {
-  finishRest,
-  follow,
+  followRests,
   freshCourse,
-  eachTold,
+  heldBy,
   restSettings,
   type Course,
   type Rate,
@@ -29,7 +27,7 @@ import {
  *
  * A leak that cannot be told from zero has no resistance, only a least one.
  *
- * Reference: Roth et al., Batteries 9, 14 (2023), on voltage decay and differential capacity.
+ * Reference: Roth et al., J. Electrochem. Soc. 170, 020502 (2023), on relaxation in such measurements.
  */
 const TOLD = 0, RELAXING = 1, NO_CURVE = 2, NOT_FROM_ZERO = 3; // prettier-ignore
 const REASONS = {
@@ -99,8 +97,6 @@ interface Open {
   /** The last of each kind, 1 charge, 2 discharge, and which of them is newer. */
   curves: { 1?: Curve; 2?: Curve };
   newest: 1 | 2;
-  last: { time: bigint; seconds: number };
-  alone: Alone;
 }
 
 export const selfDischarge = defineOperator({
@@ -143,7 +139,7 @@ export const selfDischarge = defineOperator({
   },
   start({ window, points_per_decade, after, max_relaxation, curve: wanted, capacitance: given }) {
     const settings = restSettings(window, points_per_decade, "t");
-    let s: Open = { course: freshCourse(), curves: {}, newest: 1, last: { time: 0n, seconds: -Infinity }, alone: noneAlone() };
+    let s: Open = { course: freshCourse(), curves: {}, newest: 1 };
 
     const curveFor = (rest: Rest): Curve | undefined => {
       if (wanted === "charge") return s.curves[1];
@@ -153,18 +149,17 @@ export const selfDischarge = defineOperator({
 
     return {
       step({ echem, state, capacity }, out, upTo) {
-        let time = 0n;
         let taken = 0;
-        /** Curves count from their time on. */
-        const takeCurves = (until: bigint): void => {
-          for (; taken < capacity.length && capacity.time[taken]! <= until; taken++) {
+        /** Curves count from the record after their time: what ends a rest may be what ends the half cycle before it. */
+        const takeCurves = (before: bigint): void => {
+          for (; taken < capacity.length && capacity.time[taken]! < before; taken++) {
             const { kind, voltage, dq_dv, dq_dv_se } = capacity.at(taken);
             if (!dq_dv.some(Number.isFinite)) continue;
             s.newest = kind === CHARGE ? 1 : 2;
             s.curves[s.newest] = curveOf(voltage, dq_dv, dq_dv_se);
           }
         };
-        const give = (rate: Rate, rest: Rest): void => {
+        const give = (rate: Rate, rest: Rest, time: bigint): void => {
           if (rate.elapsed < after) return;
           const { elapsed, voltage, dv_dt, dv_dt_se, bend, bend_se } = rate;
           const curve = curveFor(rest);
@@ -174,22 +169,10 @@ export const selfDischarge = defineOperator({
             capacitance: capacitance.value, capacitance_se: capacitance.se, ...leakOf(rate, capacitance, max_relaxation),
           });
         };
-        const pairs = eachTold(echem, state, (told) => {
-          time = told.time;
-          // What ends a rest may be what ends the half cycle before it: its curve comes with the same time, and after.
-          follow(s.course, told, settings, give, () => {});
-          takeCurves(told.time);
-          s.last = { time, seconds: told.seconds };
-        });
-        takeCurves(capacity.time[capacity.length - 1] ?? 0n);
-        tellAlone(s.alone, pairs, { from: "echem/steps", ended: upTo === Infinity, fault: out.fault });
-        if (upTo === Infinity) {
-          time = s.last.time;
-          finishRest(s.course, settings, give, () => {});
-        }
+        followRests(s.course, { echem, state }, upTo, settings, { before: takeCurves, give, fault: out.fault });
+        takeCurves((capacity.time[capacity.length - 1] ?? 0n) + 1n);
       },
-      // The last row of a rest that the end of the stream ends is timed by the last record.
-      holds: () => (s.course.rest ? s.last.seconds : Infinity),
+      holds: () => heldBy(s.course),
       save: () => structuredClone(s),
       load: (saved: Open) => void (s = structuredClone(saved)),
     };

@@ -127,12 +127,12 @@ export function kindOf(
 
 /**
  * What a cycler calls a step ("CC_Chg", "CV DChg", "Rest"), as a kind; UNKNOWN where it could be anything (a pulse, a
- * simulation) or more than one (CCCV: what the cell does tells which).
+ * simulation) or more than one (CCCV, CPCV: what the cell does tells which).
  */
 export function kindCalled(name: string): number {
   if (/^(rest|ocv|pause|wait)/i.test(name)) return REST;
-  const held = /(^|[^c])cv/i.test(name);
-  if (/cc[-_ ]?cv/i.test(name)) return UNKNOWN;
+  const held = /cv/i.test(name);
+  if (/c[cp][-_ ]?cv/i.test(name)) return UNKNOWN;
   if (/d(is)?[-_ ]?ch(ar)?g/i.test(name)) return held ? CV_DISCHARGE : DISCHARGE;
   return /ch(ar)?g/i.test(name) ? (held ? CV_CHARGE : CHARGE) : UNKNOWN;
 }

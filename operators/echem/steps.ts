@@ -66,7 +66,9 @@ interface State {
   memory: Memory;
 }
 
+/** All but the first are columns that readers of cyclers' files give; not declared as inputs, since others may call a number so. */
 const COUNTS = ["step_count", "ns", "half_cycle", "mode"] as const;
+const has = (fields: Fields, name: string): boolean => fields[name]?.kind === "code";
 
 const outputs = (measured: boolean) => ({
   steps: {
@@ -102,13 +104,10 @@ export const steps = defineOperator({
       current_ampere: scalar("A"),
       dq: scalar("mA.h", { optional: true }),
       step_count: code({ optional: true }),
-      ns: code({ optional: true, type: "u16" }),
-      half_cycle: code({ optional: true, type: "u32" }),
-      mode: code({ optional: true, type: "u8" }),
     },
   },
   output({ echem }: { echem: Fields }, { by }) {
-    if (by === "cycler" && !COUNTS.some((name) => name !== "mode" && name in echem)) {
+    if (by === "cycler" && !COUNTS.some((name) => name !== "mode" && has(echem, name))) {
       throw new WiringError(
         "by: cycler needs step_count, ns or half_cycle, of which its stream has none; write by: current",
       );
@@ -135,11 +134,10 @@ export const steps = defineOperator({
     const counts =
       by === "current"
         ? []
-        : COUNTS.filter((name) => name in given && !(name === "ns" && "step_count" in given));
+        : COUNTS.filter((name) => has(given, name) && !(name === "ns" && has(given, "step_count")));
     const modes = counts.includes("mode");
     const counted = counts.some((name) => name !== "mode");
-    // A column that readers of cyclers' files give; not declared as an input, since others may call a text so.
-    const status = counted && given["status"]?.kind === "code" ? given["status"].codes : undefined;
+    const status = counted && has(given, "status") ? given["status"]!.codes : undefined;
     const called = Object.fromEntries(
       Object.entries(status ?? {}).map(([value, name]) => [value, kindCalled(name)]),
     );
@@ -151,7 +149,12 @@ export const steps = defineOperator({
     return {
       step({ echem }, out, upTo) {
         const { length, time, seconds, voltage_volt, current_ampere } = echem;
-        const statuses = status && (echem.columns["status"] as NumericArray | undefined);
+        const column = (name: string): NumericArray => echem.columns[name] as NumericArray;
+        const [counters, mode, statuses] = [
+          counts.map(column),
+          modes && column("mode"),
+          status && column("status"),
+        ];
         const told = { time: [] as bigint[], step_index: [] as number[], kind: [] as number[] };
 
         const close = (): void => {
@@ -205,7 +208,7 @@ export const steps = defineOperator({
         };
 
         for (let i = 0; i < length; i++) {
-          const resting = modes && echem.mode[i] === RESTING;
+          const resting = mode && mode[i] === RESTING;
           const row: Row = {
             time: time[i]!, seconds: seconds[i]!, current_A: current_ampere[i]!, voltage_V: voltage_volt[i]!,
             dq_C: given["dq"] ? echem.dq[i]! * COULOMB_PER_MAH : NaN, resting, state: resting ? REST : UNKNOWN,
@@ -213,9 +216,9 @@ export const steps = defineOperator({
           observe(s.memory, row.current_A);
           const known = s.memory.rows >= WARM_UP; // else its noise cannot be told yet
           if (counted) {
-            const now = counts.map((name) => echem[name][i]!);
+            const now = counters.map((counter) => Number(counter[i]));
             if (!s.step || now.some((value, k) => value !== s.counts[k])) {
-              open(UNKNOWN, modes ? echem.mode[i]! : 0, called[statuses?.[i] as number] ?? UNKNOWN);
+              open(UNKNOWN, mode ? Number(mode[i]) : 0, called[statuses?.[i] as number] ?? UNKNOWN);
               s.counts = now;
             }
             if (known) tell(row);

@@ -12,7 +12,7 @@ import { nonNegative } from "./non-negative.ts";
  * fitted together (Levenberg-Marquardt), as long as 2n ln(χ² / 2n) + p ln 2n falls (Bayes' criterion, p unknowns). Then
  * what can be left out again, element or other term, is. A term that would be negative is left out.
  *
- * Reference: the measurement model of Agarwal, Orazem & García-Rubio, J. Electrochem. Soc. 139, 1917 (1992).
+ * Reference: the measurement model of Agarwal, Orazem & García-Rubio, J. Electrochem. Soc. 139, 1917 (1992), from memory.
  */
 export interface Voigt {
   readonly tau_s: readonly number[];
@@ -34,6 +34,8 @@ const PER_DECADE = 6;
 const SHORTER = 0.5, LONGER = 1; // prettier-ignore
 const MOST_ELEMENTS = 16;
 const MOST_STEPS = 40;
+/** Of Bayes' criterion; two models as near as this are alike. */
+const LEAST_GAIN = 0.01;
 /** Elements that are tried to be left out at a time. */
 const WORST = 3;
 
@@ -75,9 +77,10 @@ export function voigtElements(
   if (capacitance) terms.push((w) => [0, -1 / w]);
 
   let best = fit(problem, positive(problem, [], terms));
-  while (best.model.R.length < MOST_ELEMENTS) {
+  // One that is added may replace another, again and again, and gain next to nothing.
+  for (let round = 0; round < MOST_ELEMENTS; round++) {
     const more = fit(problem, withOneMore(problem, best.model, terms));
-    if (!(more.criterion < best.criterion)) break;
+    if (!(more.criterion < best.criterion - LEAST_GAIN)) break;
     best = more;
   }
   for (;;) {

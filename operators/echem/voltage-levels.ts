@@ -10,7 +10,8 @@ import type { Point } from "./charge-windows.ts";
  * Every record counts, however often the noise σ of V carries it over a level and back: no crossing is chosen, so none
  * is chosen early. What is found is dQ/dV smeared by σ and by the sharing out; the last term takes this off again, to
  * second order. Both are kernels of a sum K(V[k]) c[k], whose variance is σ² Σ c² K'(V)². σ is told by how far V lies
- * from the line between its neighbours (median over the last 255 records).
+ * from the line between its neighbours (median over the last 255 records), and is no less than a voltmeter's digit allows
+ * (its step / √12): where the same voltage comes several times running, its charge is that of one record.
  *
  * A level is settled once three records running have gone past its window by 4 σ; what comes back to it later counts
  * to the capacity of the levels after it. Memory: two numbers a level.
@@ -33,17 +34,19 @@ export interface Levels {
   direction: number;
   /** Next level to settle, counted in the direction. */
   next: number;
-  /** The last three records of the stretch under way. */
-  recent: { charge: number; voltage: number }[];
+  /** The last three of the stretch under way: records of one voltage that follow each other are one, from `charge` to `last`. */
+  recent: { charge: number; last: number; voltage: number }[];
   /** Distances of V from the line between its neighbours, in standard deviations of 1. */
   distances: number[];
+  /** Least step to or from a voltage that came several times running. */
+  resolution: number;
   /** σ as of one of the last records. */
   noise: number;
   lost: boolean;
 }
 
 export const freshLevels = (): Levels => ({
-  low: 0, charge: [], squares: [], from: NaN, first_V: NaN, direction: 0, next: NaN, recent: [], distances: [], noise: NaN, lost: false,
+  low: 0, charge: [], squares: [], from: NaN, first_V: NaN, direction: 0, next: NaN, recent: [], distances: [], resolution: Infinity, noise: NaN, lost: false,
 }); // prettier-ignore
 
 const LAST_DISTANCES = 255;
@@ -54,9 +57,11 @@ const LEAST_LEVELS = 4;
 /** Records in a window that a level is told from. */
 const LEAST_RECORDS = 6;
 
-function noiseOf(distances: readonly number[]): number {
+function noiseOf({ distances, resolution }: Levels): number {
   const sorted = Float64Array.from(distances, Math.abs).sort();
-  return sorted.length === 0 ? NaN : 1.4826 * sorted[sorted.length >> 1]!;
+  if (sorted.length === 0) return NaN;
+  const rounded = resolution === Infinity ? 0 : resolution / Math.sqrt(12);
+  return Math.max(rounded, 1.4826 * sorted[sorted.length >> 1]!);
 }
 
 export function addToLevels(
@@ -67,17 +72,24 @@ export function addToLevels(
     levels.from = charge;
     levels.first_V = voltage;
   }
-  recent.push({ charge, voltage });
-  if (recent.length === 2) share(levels, recent[0]!.voltage, (charge - recent[0]!.charge) / 2, settings);
+  const before = recent.at(-1);
+  if (before?.voltage === voltage) {
+    before.last = charge;
+    return;
+  }
+  recent.push({ charge, last: charge, voltage });
+  if (recent.length === 2) share(levels, before!.voltage, (charge + before!.last) / 2 - before!.charge, settings);
   if (recent.length < 3) return;
   const [a, b, c] = recent as [(typeof recent)[0], (typeof recent)[0], (typeof recent)[0]];
-  share(levels, b.voltage, (c.charge - a.charge) / 2, settings);
-  if (c.charge > a.charge) {
-    const part = (b.charge - a.charge) / (c.charge - a.charge);
+  share(levels, b.voltage, (c.charge + b.last - b.charge - a.last) / 2, settings);
+  if (b.last > b.charge) levels.resolution = Math.min(levels.resolution, Math.abs(b.voltage - a.voltage), Math.abs(c.voltage - b.voltage));
+  const [from, at, to] = [a, b, c].map((one) => (one.charge + one.last) / 2) as [number, number, number];
+  if (to > from) {
+    const part = (at - from) / (to - from);
     const distance = b.voltage - a.voltage - part * (c.voltage - a.voltage);
     levels.distances.push(distance / Math.sqrt(1 + part * part + (1 - part) ** 2));
     const count = levels.distances.length;
-    if (count <= 2 * NOISE_EVERY || count > LAST_DISTANCES) levels.noise = noiseOf(levels.distances);
+    if (count <= 2 * NOISE_EVERY || count > LAST_DISTANCES) levels.noise = noiseOf(levels);
     // Forgotten a few at a time, so that the noise is told as often.
     if (count > LAST_DISTANCES) levels.distances.splice(0, NOISE_EVERY);
   }
@@ -95,7 +107,8 @@ export function addToLevels(
 /** The stretch ends: a rest, a gap, or the half cycle's end. */
 export function endRun(levels: Levels, settings: LevelSettings): void {
   const { recent } = levels;
-  if (recent.length >= 2) share(levels, recent.at(-1)!.voltage, (recent.at(-1)!.charge - recent.at(-2)!.charge) / 2, settings);
+  const [end, before] = [recent.at(-1), recent.at(-2)];
+  if (end) share(levels, end.voltage, end.last - (before ? (end.charge + before.last) / 2 : end.charge), settings);
   recent.length = 0;
 } // prettier-ignore
 
@@ -104,7 +117,7 @@ export function endLevels(
   levels: Levels, last_V: number, sign: number, settings: LevelSettings, give: (point: Point) => void,
 ): void {
   if (Number.isNaN(levels.from)) return;
-  levels.noise = noiseOf(levels.distances);
+  levels.noise = noiseOf(levels);
   const { noise } = levels;
   if (levels.direction === 0) levels.direction = last_V < levels.first_V ? -1 : 1;
   const end = (levels.direction * last_V - settings.step_V - 2 * noise) / settings.step_V;

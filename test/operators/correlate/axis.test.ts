@@ -83,10 +83,23 @@ test("a plateau is one value from its begin to its end; what stands still is a s
   });
 });
 
+test("a rest is one segment, however long its noise has time to turn back", () => {
+  const normal = random(21);
+  const made = axisOf(range(60_000).map(() => 3.7 + 1e-4 * normal()));
+  expect(new Set(made.segment)).toEqual(new Set([0]));
+});
+
 test("a half cycle ends a segment where the quantity does not turn", () => {
   const made = axisOf(range(100).map((i) => i / 100), { half: range(100).map((i) => (i < 40 ? 0 : 1)) }); // prettier-ignore
   expect(made.time[made.segment.indexOf(1)]).toBe(40);
 });
+
+test("a step_index that is only a number, as of a CSV, ends none", () => {
+  const rows = { time: times(100), voltage_volt: Float64Array.from(range(100)), step_index: Float64Array.from(range(100)) };
+  const schema = { rows: { voltage_volt: scalar("V"), step_index: scalar("") } };
+  const { axis } = feed(correlateAxis, { rows }, { schema, with: { of: "voltage" } });
+  expect(new Set(axis.segment)).toEqual(new Set([0]));
+}); // prettier-ignore
 
 test("knots no nearer than the resolution, the first and the last of a segment always", () => {
   const made = axisOf(range(10_001).map((i) => i / 10_000), { with: { of: "voltage", resolution: 0.01 } }); // prettier-ignore

@@ -13,7 +13,7 @@ const batches = [1, 7, 10_000];
 
 describe("ground truth", () => {
   // 0.5 A for 1000 s, rest, -1 A for 400 s
-  const echem = cell([rest(5), constant(101, 0.5), rest(10, 4), constant(41, -1, [4, 3]), rest(5)]);
+  const echem = cell([rest(7), constant(101, 0.5), rest(10, 4), constant(41, -1, [4, 3]), rest(5)]);
 
   test.each(batches)("net charge and that of each half cycle, in batches of %i", (rows) => {
     const { charge: found, faults } = chain(echem, { rows });
@@ -27,15 +27,15 @@ describe("ground truth", () => {
       found.cycle_index[i],
       found.gap[i],
     ];
-    expect(at(4)).toEqual([0, NaN, -1, -1, 0]);
-    expect(at(5)).toEqual([0, 0, 0, 0, 2]); // a step begins
-    expect(at(6)).toEqual([5 / 3600, 5 / 3600, 0, 0, 0]);
-    expect(at(105)).toEqual([500 / 3600, 500 / 3600, 0, 0, 0]);
-    expect(at(115)).toEqual([500 / 3600, 500 / 3600, 0, 0, 0]); // rest belongs to the half cycle before
-    expect(at(116)).toEqual([500 / 3600, 0, 1, 0, 2]);
-    expect(at(117)).toEqual([490 / 3600, 10 / 3600, 1, 0, 0]);
-    expect(at(156)).toEqual([100 / 3600, 400 / 3600, 1, 0, 0]);
-    expect(at(161)).toEqual([100 / 3600, 400 / 3600, 1, 0, 0]);
+    expect(at(6)).toEqual([0, NaN, -1, -1, 0]);
+    expect(at(7)).toEqual([0, 0, 0, 0, 2]); // a step begins
+    expect(at(8)).toEqual([5 / 3600, 5 / 3600, 0, 0, 0]);
+    expect(at(107)).toEqual([500 / 3600, 500 / 3600, 0, 0, 0]);
+    expect(at(117)).toEqual([500 / 3600, 500 / 3600, 0, 0, 0]); // rest belongs to the half cycle before
+    expect(at(118)).toEqual([500 / 3600, 0, 1, 0, 2]);
+    expect(at(119)).toEqual([490 / 3600, 10 / 3600, 1, 0, 0]);
+    expect(at(158)).toEqual([100 / 3600, 400 / 3600, 1, 0, 0]);
+    expect(at(163)).toEqual([100 / 3600, 400 / 3600, 1, 0, 0]);
     expect([...found.charge_ampere_hour_se].every(Number.isNaN)).toBe(true);
     expect(faults).toEqual([]);
   });
@@ -44,10 +44,10 @@ describe("ground truth", () => {
     const errors = { current_error: "1 mA", current_gain_error: 0.001 };
     const { charge: found } = chain(echem, { charge: errors });
     const [offset, gain] = [(1e-3 * 1000) / 3600, (1e-3 * 500) / 3600];
-    expect(found.charge_ampere_hour_se[105]).toBeCloseTo(Math.hypot(offset + (1e-3 * 40) / 3600, gain), 12); // 40 s of rest before
-    expect(found.half_cycle_charge_ampere_hour_se[105]).toBeCloseTo(Math.hypot(offset, gain), 12);
+    expect(found.charge_ampere_hour_se[107]).toBeCloseTo(Math.hypot(offset + (1e-3 * 60) / 3600, gain), 12); // 60 s of rest before
+    expect(found.half_cycle_charge_ampere_hour_se[107]).toBeCloseTo(Math.hypot(offset, gain), 12);
     const gainOnly = chain(echem, { charge: { current_gain_error: 0.001 } }).charge;
-    expect(gainOnly.half_cycle_charge_ampere_hour_se[105]).toBeCloseTo(gain, 15);
+    expect(gainOnly.half_cycle_charge_ampere_hour_se[107]).toBeCloseTo(gain, 15);
     // An ammeter whose zero is off by as much as it says is wrong by what it says.
     const off = { ...echem, current_ampere: echem.current_ampere.map((I) => I + 1e-3) };
     const wrong = chain(off, { steps: { rest_current: "10 mA" } }).charge;
@@ -60,9 +60,9 @@ describe("ground truth", () => {
     const { charge: found } = chain({ ...echem, dq });
     expect([...found.gap].every((gap: number) => gap === 0)).toBe(true);
     expect(found.charge_ampere_hour[0]).toBeCloseTo(1e-6, 18);
-    expect(found.charge_ampere_hour[161]).toBeCloseTo((162 * 163) / 2 / 1e6, 15);
-    expect(found.half_cycle_charge_ampere_hour[105]).toBeCloseTo((106 * 107 - 5 * 6) / 2 / 1e6, 15);
-    expect(found.half_cycle_charge_ampere_hour[156]).toBeCloseTo(-(157 * 158 - 116 * 117) / 2 / 1e6, 15);
+    expect(found.charge_ampere_hour[163]).toBeCloseTo((164 * 165) / 2 / 1e6, 15);
+    expect(found.half_cycle_charge_ampere_hour[107]).toBeCloseTo((108 * 109 - 7 * 8) / 2 / 1e6, 15);
+    expect(found.half_cycle_charge_ampere_hour[158]).toBeCloseTo(-(159 * 160 - 118 * 119) / 2 / 1e6, 15);
   });
 });
 

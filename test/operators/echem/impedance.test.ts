@@ -89,6 +89,12 @@ describe("ground truth", () => {
   });
 });
 
+test("an end that only noise lifts above the real axis is no loop", () => {
+  const normal = normals(5);
+  const { spectra } = read(Array.from({ length: 30 }, () => spectrum(F, series(ohm(10), rc(20, 3e-3)), 3e-3, normal)));
+  expect([...spectra.valid]).toEqual(Array(30).fill(VALID));
+}); // prettier-ignore
+
 test("values lie within their standard errors as often as they should", () => {
   const normal = normals(11);
   const truth = { series_resistance: 10, charge_transfer_resistance: 20, time_constant: 3e-3, capacitance: 3e-3 / 20 };

@@ -100,6 +100,16 @@ describe("ground truth", () => {
   });
 }); // prettier-ignore
 
+test("where resistance has only risen, its noise is no fall once it stands still; a fall is", () => {
+  const normal = normals(31);
+  const R = (k: number) => (t: number) => (k < 4 ? 100 + t / 100 : 500 - (k === 6 && t > 6 * HOUR_S ? 2 : 0)) + 0.1 * normal();
+  const { half_cycles: found, blocks } = run(alternating(7, R));
+  expect(found.fastest_fall_before[6]).toBeLessThan(0.4);
+  expect([...found.fall]).toEqual([LEARNING, LEARNING, NO_FALL, NO_FALL, NO_FALL, NO_FALL, FALL]);
+  const indices = [...blocks.half_cycle_index].filter((_, i) => blocks.fall[i] === FALL);
+  expect(new Set(indices)).toEqual(new Set([6]));
+}); // prettier-ignore
+
 describe("standard errors", () => {
   test.each([0, 0.6, 0.9])("know that noise lasts: AR(1) of %f", (phi) => {
     const normal = normals(9);

@@ -128,6 +128,10 @@ describe("ground truth", () => {
     expect(still.relaxed_voltage_volt_se[0]).toBeLessThan(3e-5);
     const line = relax((t) => 3.9 - 1e-6 * t, { interval_s: () => 10, noise: noisy(1, 2e-5) }).rests;
     expect([line.relaxed_voltage_volt[0], line.relaxed_voltage_volt_se[0]]).toEqual([NaN, NaN]);
+    // To the last digit: it is what it is, but nobody knows how well that was measured.
+    const same = relax(() => 3.9001, { interval_s: () => 1 }).rests;
+    expect([same.end_voltage_volt[0], same.relaxed_voltage_volt[0]]).toEqual([3.9001, 3.9001]);
+    expect([same.end_voltage_volt_se[0], same.relaxed_voltage_volt_se[0]]).toEqual([NaN, NaN]);
   });
 });
 

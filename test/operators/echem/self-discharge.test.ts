@@ -89,6 +89,14 @@ describe("ground truth", () => {
     }
   });
 
+  test("a voltage that is the same to the last digit tells no error, and no least resistance", () => {
+    const { leak } = rest(() => 3.9001, [FLAT], { interval_s: () => 1, rest_s: 4 * 3600 });
+    expect(leak.time.length).toBeGreaterThan(5);
+    leak.reason.forEach((reason: number, i: number) => {
+      expect([reason, leak.leak_current_se[i], leak.least_resistance[i]]).toEqual([NOT_FROM_ZERO, NaN, NaN]);
+    });
+  });
+
   test("while relaxation rules nothing is told; where it has died away, the leak is", () => {
     const relaxing = (t: number): number => shorted(t) + 0.05 * Math.exp(-t / 1800);
     const { leak } = rest(relaxing, [FLAT], { noise: noisy(3, 1e-5) });
@@ -149,7 +157,14 @@ describe("which dQ/dV", () => {
     const { leak } = rest(shorted, [FLAT, later]);
     const seconds = Array.from(leak.time as BigInt64Array, (time) => Number(time) / 1e9);
     seconds.forEach((t, i) => expect(leak.capacitance[i]).toBe(t > 40_000 ? 10_800 : 3600));
-  });
+    // One that comes between the last record of a window and the one before it, in whatever batches.
+    const at = (leak.time as BigInt64Array)[5]!;
+    for (const [early, expected] of [[1n, 10_800], [0n, 3600]] as const)
+      for (const rows of [1, 1_000_000]) {
+        const again = rest(shorted, [FLAT, { ...later, at: at - early }], {}, {}, { rows }).leak;
+        expect([again.time[5], again.capacitance[4], again.capacitance[5], again.capacitance[6]]).toEqual([at, 3600, expected, 10_800]);
+      }
+  }); // prettier-ignore
 });
 
 describe("the stream", () => {
