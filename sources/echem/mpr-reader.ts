@@ -8,7 +8,7 @@
  * stood still, or bit 0x40 of its flags marks the end of a segment and its last byte is there.
  */
 import { SourceError } from "../../runtime/index.ts";
-import { bdfColumns, bdfOf } from "./bdf.ts";
+import { bdfColumns, bdfOf, nothingBefore } from "./bdf.ts";
 import { Rewritten, ROWS_AT_A_TIME, type Chunk, type EchemFormat, type EchemReader, type Look, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { FileReader, FileState } from "./file-reader.ts";
 import {
@@ -51,7 +51,7 @@ class MprReader implements EchemReader {
   /** Of the byte with the flags within a record; -1 where there is none. */
   readonly #flags: number;
   #done = 0;
-  #before_s = NaN;
+  readonly #before = nothingBefore();
   /** What must stay as it is: from behind the count to the end of the first record. */
   #head: Uint8Array | undefined;
   /** The record that was held back at the last look. */
@@ -141,9 +141,8 @@ class MprReader implements EchemReader {
 
   #chunk(bytes: Uint8Array, rows: number, problems: readonly Problem[]): Chunk {
     const columns = decodeRecords(this.#mpr, bytes);
-    const bdf = bdfColumns(this.#bdf, columns, rows, this.#before_s);
+    const bdf = bdfColumns(this.#bdf, columns, rows, this.#before);
     const where = `record ${this.#done}`;
-    if (rows > 0) this.#before_s = columns["test_time_second"]?.[rows - 1] ?? NaN;
     this.#done += rows;
     return { columns: { ...columns, ...bdf }, rows, where, problems };
   }

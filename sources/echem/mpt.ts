@@ -12,7 +12,7 @@
  * face instead of seconds. Dates are month/day/year in every language.
  */
 import { SourceError, type Fields } from "../../runtime/index.ts";
-import { bdfColumns, bdfOf, type Bdf } from "./bdf.ts";
+import { bdfColumns, bdfOf, nothingBefore, type Bdf } from "./bdf.ts";
 import { Rewritten, ROWS_AT_A_TIME, type Chunk, type EchemFormat, type EchemReader, type Look, type NumberArray, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { FileReader } from "./file-reader.ts";
 import { GrowingLines, linesOf, type Lines } from "./growing-lines.ts";
@@ -88,7 +88,7 @@ class MptReader implements EchemReader {
   #headingsEnded: boolean;
   /** Lines below the headings were read. */
   #begun = false;
-  #before_s = NaN;
+  readonly #before = nothingBefore();
 
   constructor(lines: GrowingLines, header: readonly string[], ended: boolean) {
     const { start, metadata } = headerMetadata(header);
@@ -144,7 +144,7 @@ class MptReader implements EchemReader {
   async lastTestTime_s(): Promise<number> {
     await this.peek();
     const line = (await this.#lines.last()) ?? this.#pending?.text[0];
-    if (line === undefined) return this.#before_s;
+    if (line === undefined) return this.#before.time_s;
     const face = this.#face;
     const { columns, rows } = this.#table.parse([line], 1);
     this.#face = face;
@@ -173,8 +173,7 @@ class MptReader implements EchemReader {
   #chunk({ text, first }: Lines): Chunk {
     const { columns, rows, lines, problems } = this.#table.parse(text, first);
     const vendor = columns as Record<string, NumberArray>;
-    const bdf = bdfColumns(this.#bdf, vendor, rows, this.#before_s);
-    if (rows > 0) this.#before_s = vendor["test_time_second"]![rows - 1]!;
+    const bdf = bdfColumns(this.#bdf, vendor, rows, this.#before);
     return { columns: { ...vendor, ...bdf }, rows, where: `line ${lines[0] ?? first}`, ...(problems.length > 0 && { problems }) };
   }
 } // prettier-ignore

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { brotliDecompressSync } from "node:zlib";
 import { parquetReadObjects } from "hyparquet";
 import { code, type Fields } from "../../../runtime/index.ts";
-import { bdfColumns, bdfOf } from "../../../sources/echem/bdf.ts";
+import { bdfColumns, bdfOf, nothingBefore } from "../../../sources/echem/bdf.ts";
 import { decodeRecords, fieldsOf, readMpr } from "../../../sources/echem/mpr.ts";
 import { timesOf } from "../../../sources/echem/test-time.ts";
 import { cycles } from "../../../operators/echem/cycles.ts";
@@ -41,7 +41,7 @@ export async function echemOf(name: string): Promise<Field> {
     columns: {
       time: timesOf(0n, vendor["test_time_second"] as Float64Array),
       ...vendor,
-      ...bdfColumns(bdf, vendor, mpr.records, NaN),
+      ...bdfColumns(bdf, vendor, mpr.records, nothingBefore()),
     } as Echem,
     fields: { ...fieldsOf(mpr), ...bdf.fields },
   };

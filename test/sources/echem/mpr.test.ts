@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseUnit } from "../../../runtime/index.ts";
-import { bdfColumns, bdfOf, meanCurrent } from "../../../sources/echem/bdf.ts";
+import { parseUnit, scalar } from "../../../runtime/index.ts";
+import { bdfColumns, bdfOf, meanCurrent, nothingBefore } from "../../../sources/echem/bdf.ts";
 import { decodeRecords, fieldsOf, readMpr, type Mpr } from "../../../sources/echem/mpr.ts";
 import { looksLike } from "../../../sources/echem/looks-like.ts";
 import { vendorColumn } from "../../../sources/echem/mpr-columns.ts";
@@ -287,6 +287,24 @@ test("mean current is the charge since the row before over the time since then",
   expect(stopped).toBeNaN();
 });
 
+test("where only its sum is in the file, the charge since the row before is its difference, in any pieces; not where it begins again", () => {
+  const sum_C = [0, 3.6, 9, 5.4, 0, 1.8, 0];
+  const fields = { test_time_second: scalar("s"), q_minus_qo_coulomb: scalar("C", { vendor_name: "(Q-Qo)/C" }) };
+  const bdf = bdfOf(fields);
+  expect(bdf.fields["dq"]).toMatchObject({ unit: "mA.h", vendor_name: "(Q-Qo)/C" });
+  for (const size of [1, 2, 7]) {
+    const before = nothingBefore();
+    const dq: number[] = [];
+    for (let i = 0; i < sum_C.length; i += size) {
+      const q_minus_qo_coulomb = Float64Array.from(sum_C.slice(i, i + size));
+      const { length } = q_minus_qo_coulomb;
+      dq.push(...bdfColumns(bdf, { q_minus_qo_coulomb, test_time_second: new Float64Array(length) }, length, before)["dq"]!);
+    }
+    expect(dq.map((value) => Math.round(1e9 * value) / 1e9)).toEqual([NaN, 1, 1.5, -1, NaN, 0.5, NaN]);
+  }
+  expect(bdfOf({ ...fields, dq: scalar("mA.h") }).sum).toBeUndefined();
+}); // prettier-ignore
+
 // Files of the field, where the shared data lie beside the checkout.
 
 const shared = new URL("../../../../shared/data/echem/", import.meta.url);
@@ -354,7 +372,7 @@ describe.runIf(existsSync(shared))("files of the field", () => {
       const vendor = decode(mpr, bytes);
       const bdf = bdfOf(fieldsOf(mpr));
       expect(bdf.current).toEqual({ column: "dq", kind: "charge" });
-      const ours = bdfColumns(bdf, vendor, mpr.records, NaN)["current_ampere"]!;
+      const ours = bdfColumns(bdf, vendor, mpr.records, nothingBefore())["current_ampere"]!;
       const theirs = textColumn(`biologic/${name}.mpt`, "<I>/mA");
       expect(theirs.length).toBe(mpr.records);
       for (let i = 1; i < ours.length; i++) {

@@ -60,7 +60,7 @@ describe("the same rows from every dialect", () => {
     const [mode, ox_red, error, ns, t, control, ewe, current, cs, q, cycle_number, resistance] = VALUES[0]!.map((_value, k) => VALUES.map((row) => row[k]!));
     const f32 = (values: number[] | undefined): number[] => values!.map(Math.fround);
     expect(columns).toEqual({
-      mode, ox_red, error, ns, test_time_second: t, control: f32(control), ewe: f32(ewe), current: f32(current), cs: f32(cs), q_minus_qo: q,
+      mode, ox_red, error, ns, test_time_second: t, control: f32(control), ewe: f32(ewe), current: f32(current), cs: f32(cs), q_minus_qo: q, dq: [NaN, q![1]! - q![0]!, q![2]! - q![1]!],
       cycle_number, resistance, voltage_volt: f32(ewe), current_ampere: f32(current).map((mA) => mA / 1000), cycle_count: [0, 1, 2],
     });
     const { fields } = reader;
@@ -339,6 +339,8 @@ describe.runIf(existsSync(shared))("files of instruments", () => {
       const [a, b] = [text.columns[column] as number[] | undefined, binary.columns[column] as number[]];
       if (!(column in text.reader.fields)) missing.push(column);
       if (!a || OTHERWISE[name.slice(9)]?.test(column)) continue;
+      // Of a difference fewer digits are right than of the sums that are printed.
+      if (column === "dq" && /sum/.test(field.doc ?? "")) continue;
       // Derived on the way out from the values before them: EC-Lab's own mean current has no gap at the first row.
       const wrong = a.findIndex((value, i) => !(Number.isNaN(b[i]) || near(value, b[i]!, field.type === "f64" && column !== "voltage_volt" && column !== "current_ampere" ? 15 : 7))); // prettier-ignore
       expect(wrong, `${column}: ${a[wrong]} is ${b[wrong]}`).toBe(-1);
