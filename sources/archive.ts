@@ -6,7 +6,6 @@
  *
  * Layout: PKWARE's APPNOTE 6.3, sections 4.3 (headers), 4.3.14 and 4.5.3 (64 bit).
  */
-import type { FileHandle } from "node:fs/promises";
 import { crc32, inflateRawSync } from "node:zlib";
 import { SourceError } from "../runtime/index.ts";
 import { openToRead } from "./bytes.ts";
@@ -23,6 +22,14 @@ export interface Archive {
   close(): Promise<void>;
 }
 
+/** Where an archive's bytes come from, if not from a file that stays open. */
+export interface ArchiveBytes {
+  size(): Promise<number>;
+  /** Fewer bytes than asked for only at the end. */
+  read(at: number, length: number): Promise<Uint8Array>;
+  close?(): Promise<void>;
+}
+
 const STORED = 0, DEFLATED = 8, ENCRYPTED = 1; // prettier-ignore
 const LOCAL_HEADER = 0x04034b50, DIRECTORY_ENTRY = 0x02014b50, DIRECTORY_END = 0x06054b50; // prettier-ignore
 const WIDE_LOCATOR = 0x07064b50, WIDE_END = 0x06064b50, WIDE_FIELD = 1; // prettier-ignore
@@ -34,10 +41,10 @@ const MAX_ENTRY_BYTES = 1 << 29;
 const MAX_DIRECTORY_BYTES = 1 << 28;
 
 /** `kind` is what such a file is called, for messages: "JPK file". */
-export async function openArchive(path: string, kind: string): Promise<Archive> {
-  const file = await openToRead(path);
+export async function openArchive(path: string, kind: string, from?: ArchiveBytes): Promise<Archive> {
+  const file = from ?? (await bytesOf(path));
   try {
-    const { size } = await file.stat();
+    const size = await file.size();
     const blocks = new Blocks(file, size);
     const directory = await readDirectory(path, kind, blocks, size);
     return {
@@ -50,12 +57,30 @@ export async function openArchive(path: string, kind: string): Promise<Archive> 
         if (!place) throw new SourceError(`${path}: has no entry ${name}`);
         return readEntry(path, blocks, name, place);
       },
-      close: () => file.close(),
+      close: async () => file.close?.(),
     };
   } catch (error) {
-    await file.close();
+    await file.close?.();
     throw error;
   }
+}
+
+async function bytesOf(path: string): Promise<ArchiveBytes> {
+  const file = await openToRead(path);
+  return {
+    size: async () => (await file.stat()).size,
+    async read(at, length) {
+      const bytes = Buffer.allocUnsafe(length);
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await file.read(bytes, filled, length - filled, at + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return bytes.subarray(0, filled);
+    },
+    close: () => file.close(),
+  };
 }
 
 // --- the directory ---
@@ -244,12 +269,12 @@ async function readEntry(path: string, blocks: Blocks, name: string, place: Plac
  */
 class Blocks {
   static readonly #size = 1 << 18;
-  readonly #file: FileHandle;
+  readonly #file: ArchiveBytes;
   readonly #fileSize: number;
   #start = 0;
   #bytes: Buffer = Buffer.alloc(0);
 
-  constructor(file: FileHandle, fileSize: number) {
+  constructor(file: ArchiveBytes, fileSize: number) {
     this.#file = file;
     this.#fileSize = fileSize;
   }
@@ -259,17 +284,10 @@ class Blocks {
     const at = position - this.#start;
     const there = Math.max(0, Math.min(length, this.#fileSize - position));
     if (at >= 0 && at + there <= this.#bytes.length) return this.#bytes.subarray(at, at + there);
-    const buffer = Buffer.allocUnsafe(
-      Math.max(0, Math.min(this.#fileSize - position, Math.max(length, Blocks.#size))),
-    );
-    let filled = 0;
-    while (filled < buffer.length) {
-      const { bytesRead } = await this.#file.read(buffer, filled, buffer.length - filled, position + filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
+    const wanted = Math.max(0, Math.min(this.#fileSize - position, Math.max(length, Blocks.#size)));
+    const bytes = wanted > 0 ? await this.#file.read(position, wanted) : new Uint8Array(0);
     this.#start = position;
-    this.#bytes = buffer.subarray(0, filled);
-    return this.#bytes.subarray(0, Math.min(filled, length));
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    return this.#bytes.subarray(0, length);
   }
 }

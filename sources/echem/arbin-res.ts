@@ -189,16 +189,16 @@ class ResReader implements EchemReader {
     const vendor = this.#columns.map(({ vendor }) => vendor);
     // Places in the table, rising, each with its place in the order behind it.
     const places = Float64Array.from(this.#order.subarray(from, from + rows), (place, i) => place * PIECE + i).sort();
-    const placeOf = (i: number): number => Math.floor(places[i]! / PIECE);
+    const placeAt = (i: number): number => Math.floor(places[i]! / PIECE);
     for (let i = 0; i < rows;) {
-      const first = placeOf(i);
+      const first = placeAt(i);
       let next = i + 1;
-      while (next < rows && placeOf(next) - placeOf(next - 1) <= MOST_BETWEEN && placeOf(next) - first < 2 * PIECE) next++;
-      const read = named(NORMAL, () => readRows(this.#table, vendor, first, placeOf(next - 1) - first + 1));
+      while (next < rows && placeAt(next) - placeAt(next - 1) <= MOST_BETWEEN && placeAt(next) - first < 2 * PIECE) next++;
+      const read = named(NORMAL, () => readRows(this.#table, vendor, first, placeAt(next - 1) - first + 1));
       for (const { name, vendor, field } of this.#columns) {
         const { values } = columns[name]!;
         const missing = field.kind === "code" ? -1 : NaN;
-        for (let k = i; k < next; k++) values[places[k]! % PIECE] = number(read[placeOf(k) - first]![vendor], missing);
+        for (let k = i; k < next; k++) values[places[k]! % PIECE] = number(read[placeAt(k) - first]![vendor], missing);
       }
       i = next;
     }

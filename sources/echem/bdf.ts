@@ -78,9 +78,12 @@ export function meanCurrent(
   before_s: number,
 ): Float64Array {
   const current_A = new Float64Array(dq_mAh.length);
+  let last_s = before_s;
   for (let i = 0; i < current_A.length; i++) {
-    const dt_s = time_s[i]! - (i === 0 ? before_s : time_s[i - 1]!);
-    current_A[i] = dt_s > 0 ? (dq_mAh[i]! * COULOMB_PER_MAH) / dt_s : NaN;
+    const dt_s = time_s[i]! - last_s;
+    last_s = time_s[i]!;
+    if (dt_s > 0) current_A[i] = (dq_mAh[i]! * COULOMB_PER_MAH) / dt_s;
+    else current_A[i] = NaN;
   }
   return current_A;
 }

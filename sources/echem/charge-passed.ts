@@ -9,7 +9,7 @@
 import { scalar, type Field, type Fields } from "../../runtime/index.ts";
 import type { NumberArray } from "./echem-file.ts";
 
-const MILLIAMPERE_HOURS: Readonly<Record<string, number>> = { "A.h": 1000, "mA.s": 1 / 3600, "uA.s": 1 / 3.6e6 }; // prettier-ignore
+const MILLIAMPERE_HOURS: Readonly<Record<string, number>> = { "A.h": 1000, "mA.s": 1 / 3600 }; // prettier-ignore
 
 export const DQ: Field = scalar("mA.h", { doc: "charge since the row before, from the cycler's own capacities" }); // prettier-ignore
 

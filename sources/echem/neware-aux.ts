@@ -53,12 +53,15 @@ function layoutOf({ bytes, version }: Ndc, measures: AuxKind): Layout {
   throw new SourceError(`byte ${ROWS_AT}: begins its rows with 0x${first.toString(16)}; version ${version} is known with 0x65 and 0x74: please send us such a file`); // prettier-ignore
 } // prettier-ignore
 
-export function auxTable(entry: string, ndc: Ndc, channels: readonly Channel[]): AuxTable {
+/** `taken`: what channels are called that have columns already; no two have the same. */
+export function auxTable(entry: string, ndc: Ndc, channels: readonly Channel[], taken: Set<string>): AuxTable {
   const [, real, rest] = /^data_AUX_(\d+)((?:_\d+)*)\.ndc$/i.exec(entry) ?? [];
   const id = /_(\d+)\.ndc$/.exec(entry)?.[1];
   const channel = channels.find((one) => (real !== undefined ? one.real === Number(real) : one.id === Number(id))); // prettier-ignore
   const measures = MEASURES[channel?.measures ?? NaN] ?? "value";
-  const named = channel && !Number.isNaN(channel.id) ? channel.id : real !== undefined ? `${real}${rest}` : (id ?? "0"); // prettier-ignore
+  const names = [channel && !Number.isNaN(channel.id) ? String(channel.id) : "", real !== undefined ? `${real}${rest}` : (id ?? "0"), entry.replace(/\W+/g, "_")];
+  const named = names.find((name) => name !== "" && !taken.has(name))!;
+  taken.add(named);
   return new AuxTable(entry, ndc, layoutOf(ndc, measures), named, Number(channel?.id ?? real ?? id ?? 0));
 } // prettier-ignore
 
@@ -77,7 +80,7 @@ export class AuxTable {
   #next = 0;
   #arrays: (Float32Array | Float64Array)[] = [];
 
-  constructor(entry: string, ndc: Ndc, layout: Layout, channel: number | string, order: number) {
+  constructor(entry: string, ndc: Ndc, layout: Layout, channel: string, order: number) {
     this.entry = entry;
     this.order = order;
     this.#ndc = ndc;

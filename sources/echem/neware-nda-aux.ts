@@ -10,7 +10,12 @@ const MOST_EARLY = 4096;
 export class NdaAux {
   readonly #channels = new Map<number, { voltage_V: Float64Array; temperature_C: Float64Array }>();
   readonly #early = new Map<number, { channel: number; voltage_V: number; temperature_C: number }[]>();
-  lost = 0;
+  #lost = 0;
+
+  /** Readings that belong to no row that came, as far as is known. */
+  get lost(): number {
+    return [...this.#early.values()].reduce((sum, { length }) => sum + length, this.#lost);
+  }
 
   get isEmpty(): boolean {
     return this.#channels.size === 0;
@@ -49,8 +54,9 @@ export class NdaAux {
     else if (of > index && this.#early.size < MOST_EARLY) {
       const waiting = this.#early.get(of) ?? [];
       if (waiting.length < 256) waiting.push({ channel, voltage_V, temperature_C });
+      else this.#lost++;
       this.#early.set(of, waiting);
-    } else this.lost++;
+    } else this.#lost++;
   }
 
   #set(channel: number, row: number, voltage_V: number, temperature_C: number): void {

@@ -4,7 +4,7 @@ import { NDA_130_90, NDA_22, NDA_29, NDA_8, nda130of91, type RecordLayout } from
 
 const BEGIN = 16;
 export const DATA_130 = 1024;
-const SHORTEST_91 = 52, LONGEST_91 = 512; // prettier-ignore
+const SHORTEST_91 = 52, LONGEST_91 = 512, INDEX_91 = 8, MOST_SKIPPED_91 = 1000; // prettier-ignore
 
 /** `empty`: nothing was written there yet. `end`: from here on there are no records. */
 export type Kind = "row" | "reading" | "log" | "empty" | "end" | "unknown";
@@ -50,6 +50,7 @@ function recordsOf(version: number, bytes: Uint8Array, isWhole: boolean): Record
     } else {
       const follows = kind(bytes, next);
       if (follows === "unknown") continue;
+      if (follows === "empty" && !isWhole) return undefined; // half of the record may be there
       if (follows === "row" && view.getUint32(next + index, true) > 2) continue;
       if (follows === "row" && !isPlausible(version, view, next)) continue;
     }
@@ -86,17 +87,27 @@ function kind22(bytes: Uint8Array, at: number): Kind {
   } // prettier-ignore
 }
 
+/** The footer of version 130 begins with 0x81; 0x06 begins the part of it that has the mass, which may be the first. */
+const otherOf = (bytes: Uint8Array, at: number): Kind =>
+  bytes[at] === 0x81 || (bytes[at] === 0x06 && bytes[at + 2] === 0xf0) ? "end" : "unknown";
+
 function records130(bytes: Uint8Array, isWhole: boolean): Records | undefined {
   if (bytes.length <= DATA_130) return undefined;
   const [a, b] = [bytes[DATA_130]!, bytes[DATA_130 + 1]!];
   if (a === ROW) {
-    // The next record begins by the same two bytes; without one, its length is not known yet.
-    const end = Math.min(bytes.length - 1, DATA_130 + LONGEST_91 + 1);
+    // The next record begins by the same two bytes, which may stand in a number, too, and has a higher index; without one, the
+    // length is not known yet.
+    if (bytes.length < DATA_130 + SHORTEST_91) return undefined;
+    const view = viewOf(bytes);
+    const first = view.getUint32(DATA_130 + INDEX_91, true);
+    const end = Math.min(bytes.length - INDEX_91 - 3, DATA_130 + LONGEST_91 + 1);
     for (let at = DATA_130 + SHORTEST_91; at < end; at++) {
       if (bytes[at] !== a || bytes[at + 1] !== b) continue;
+      const skipped = view.getUint32(at + INDEX_91, true) - first;
+      if (skipped < 1 || skipped > MOST_SKIPPED_91) continue;
       const layout = nda130of91(at - DATA_130);
       const kind = (all: Uint8Array, i: number): Kind =>
-        all[i] === a && all[i + 1] === b ? "row" : all[i] === 0 && all[i + 1] === 0 ? "empty" : "end";
+        all[i] === a && all[i + 1] === b ? "row" : all[i] === 0 && all[i + 1] === 0 ? "empty" : otherOf(all, i);
       return { at: DATA_130, layout, kind, readingAt: 0 };
     }
     return undefined;
@@ -111,7 +122,7 @@ function records130(bytes: Uint8Array, isWhole: boolean): Records | undefined {
     const kind = (all: Uint8Array, i: number): Kind => {
       const isRecord = all[i] === a && all[i + 1] === b;
       if (isRecord) return all[i + 4] === ROW ? "row" : all[i + 4] === READING ? "reading" : "log";
-      if (all[i] !== 0) return "end";
+      if (all[i] !== 0) return otherOf(all, i);
       return all[i + 4] === READING ? "reading" : "empty";
     };
     return { at: DATA_130, layout: NDA_130_90, kind, readingAt: 4 };

@@ -88,23 +88,26 @@ class NdaReader implements EchemReader {
       if (bytes.length === MOST_HEADER) throw new SourceError(`its first record is not within its first ${MOST_HEADER} bytes; it is damaged, export it again`); // prettier-ignore
       return;
     }
-    this.#records = records;
     const { at, layout, kind } = records;
+    // When the test began, the first row says; until something follows it, it may be half there.
+    let row = at;
+    while (row + layout.bytes <= bytes.length && kind(bytes, row) !== "row") row += layout.bytes;
+    const next = row + layout.bytes;
+    const isFollowed = next + layout.bytes <= bytes.length && kind(bytes, next) !== "empty";
+    if (!isFollowed && look !== "closing" && bytes.length < MOST_HEADER) return;
+    this.#records = records;
     this.#rows = new RecordRows(layout);
     this.#fields = this.#rows.fields;
-    // When the test began, the first row says.
+    if (next > bytes.length) return;
     const first = new RecordRows(layout);
-    for (let i = at; i + layout.bytes <= bytes.length; i += layout.bytes) {
-      if (kind(bytes, i) !== "row") continue;
-      first.begin(1);
-      first.add(viewOf(bytes), i);
-      this.#rows.start = first.start;
-      return;
-    }
+    first.begin(1);
+    first.add(viewOf(bytes), row);
+    this.#rows.start = first.start;
   }
 
   async lastTestTime_s(): Promise<number> {
     if (!this.#records) await this.begin();
+    if (!this.#records) return NaN; // it cannot say its start either yet
     // Steps add up from the first record on.
     const again = new NdaReader(this.#file, this.#version, this.#head);
     await again.begin();
@@ -215,6 +218,7 @@ class NdaReader implements EchemReader {
     said(rows.unscaled, "the range of the current is 0, which does not say how large the stored number is; the current is NaN"); // prettier-ignore
     said(rows.untimed, "rows have no time of their own and are placed by their test time", false);
     [rows.unscaled, rows.untimed] = [0, 0];
+    problems.push(...rows.problems());
     const { columns, ...chunk } = rows.end();
     const all = { ...columns, ...this.#aux.columns(chunk.rows) };
     return { ...chunk, columns: all, where: `byte ${where}`, ...(problems.length > 0 && { problems }) };
@@ -229,6 +233,8 @@ class NdaReader implements EchemReader {
     }
     if (left > 0) yield problem(at, `the last record is cut off after ${left} of ${this.#records!.layout.bytes} bytes`, 1); // prettier-ignore
     if (this.#unknown > 0) yield problem(at, `before it stand ${this.#unknown} records of a kind that is not known`, this.#unknown); // prettier-ignore
+    for (const said of this.#rows.problems(true))
+      yield { columns: {}, rows: 0, where: said.where, problems: [said] };
     if (this.#aux.lost > 0) yield problem(at, `before it stand ${this.#aux.lost} readings of auxiliary channels that belong to no row near them`, this.#aux.lost); // prettier-ignore
   }
 

@@ -7,7 +7,7 @@
  *     data_AUX_….ndc     auxiliary channels, one each
  *
  * The directory of an archive is at its end, so a test that still runs is written whole each time. It is read whole when it is
- * opened, at most 1 GiB of tables once they are unpacked (and 512 MiB each), and the archive is closed again. Rows come in pieces.
+ * opened, at most 1 GiB of tables once they are unpacked (and 512 MiB each), through the reader that waits for a busy file and keeps none open. Rows come in pieces.
  */
 import { SourceError, type Fields } from "../../runtime/index.ts";
 import { openArchive, type Archive } from "../archive.ts";
@@ -19,6 +19,7 @@ import { SparseRows, stepTable } from "./neware-sparse.ts";
 import { aboutTest, xmlText, type AboutTest, type XmlEntry } from "./neware-xml.ts";
 
 const MOST_BYTES = 2 ** 30;
+const MOST_XML_BYTES = 2 ** 24;
 const DATA = "data.ndc", INFORMATION = "data_runInfo.ndc", STEPS = "data_step.ndc"; // prettier-ignore
 const XML = ["TestInfo.xml", "Step.xml", "VersionInfo.xml", "NdaxConfig.xml"];
 const NOT_CHANNELS = /^data(_(runInfo|step|log|es|Aux))?\.ndc$/;
@@ -28,13 +29,24 @@ export const newareNdax: EchemFormat = {
   name: "Neware .ndax",
   looks: isNdax,
   snapshot: true,
-  async open(_, { path }) {
-    const archive = await named(path, openArchive(path, "Neware .ndax"));
-    try {
-      return await NdaxReader.of(archive);
-    } finally {
-      await archive.close();
-    }
+  async open(file, { path }) {
+    await file.read(0, 0);
+    const before = await file.state();
+    const unchanged = async (because = ""): Promise<void> => {
+      await file.read(0, 0);
+      const { size, modified } = await file.state();
+      if (size !== before.size || modified !== before.modified)
+        throw new SourceError(`was written anew while it was read${because}; open it again`);
+    };
+    const bytes = { read: file.read, size: () => Promise.resolve(before.size) };
+    const read = async (): Promise<EchemReader> =>
+      NdaxReader.of(await openArchive(path, "Neware .ndax", bytes));
+    const reader = await named(path, read()).catch(async (error: unknown) => {
+      if (error instanceof SourceError) await unchanged(` (${error.message})`);
+      throw error;
+    });
+    await unchanged();
+    return reader;
   },
 };
 
@@ -101,7 +113,9 @@ class NdaxReader implements EchemReader {
 
     const texts: XmlEntry[] = [];
     for (const name of XML) {
-      const text = archive.has(name) && (await tried(archive, name, problems));
+      const size = archive.size(name) ?? 0;
+      if (size > MOST_XML_BYTES) problems.push({ where: `entry ${name}`, what: `has ${size} bytes, far more than any is known to have, and is not read`, unread: true }); // prettier-ignore
+      const text = size > 0 && size <= MOST_XML_BYTES && (await tried(archive, name, problems));
       if (!text) continue;
       const entry = xmlText(name, text);
       if (entry.problem) problems.push(entry.problem);
@@ -115,10 +129,13 @@ class NdaxReader implements EchemReader {
     };
     const rows = await named(archive.path, archive.read(DATA).then((found) => inEntry(DATA, () => ndcOf(found, HOLDS.rows)))); // prettier-ignore
     const aux: AuxTable[] = [];
+    const taken = new Set<string>();
     for (const name of channels) {
       const found = await tried(archive, name, problems);
       if (!found || found[0] !== HOLDS.channel) continue;
-      const one = triedTo(name, problems, () => auxTable(name, ndcOf(found, HOLDS.channel), about.channels));
+      const one = triedTo(name, problems, () =>
+        auxTable(name, ndcOf(found, HOLDS.channel), about.channels, taken),
+      );
       if (one) aux.push(one);
     }
     aux.sort((a, b) => a.order - b.order);
@@ -219,6 +236,7 @@ class FullRows implements Rows {
       const problems: Problem[] = [];
       if (rows.unscaled > 0) problems.push({ where, what: "the range of the current is 0, which does not say how large the stored number is; the current is NaN", count: rows.unscaled, unread: true }); // prettier-ignore
       rows.unscaled = 0;
+      problems.push(...rows.problems(!goesOn));
       const all = Object.assign({}, columns, ...this.#aux.map((aux) => aux.end(chunk.rows))) as Chunk["columns"];
       yield { ...chunk, columns: all, where, ...(problems.length > 0 && { problems }) };
     }
@@ -227,12 +245,10 @@ class FullRows implements Rows {
   lastTestTime_s(): number {
     const rows = this.#records();
     const table = this.#table();
-    let last_s = NaN;
     while (table.next()) {
-      rows.begin(1);
+      if (rows.rows % ROWS_AT_A_TIME === 0) rows.begin(ROWS_AT_A_TIME);
       rows.add(table.view, table.at);
-      last_s = (rows.end().columns["test_time_second"] as Float64Array)[0]!;
     }
-    return last_s;
+    return rows.testTime_s;
   }
 } // prettier-ignore

@@ -6,7 +6,7 @@
  */
 import { ChargePassed, DQ } from "./charge-passed.ts";
 import { scalar, type Fields } from "../../runtime/index.ts";
-import type { Chunk, NumberArray } from "./echem-file.ts";
+import type { Chunk, NumberArray, Problem } from "./echem-file.ts";
 import { currentDivisor, FIELDS, MISSING_CODE, sumFields } from "./neware-codes.ts";
 
 /** One record. One object serves all of them. */
@@ -127,7 +127,10 @@ export const NDA_29: RecordLayout = {
   },
 };
 
-/** Version 130 of BTS 9.0. */
+/**
+ * Version 130 of BTS 9.0. The sums at 60 and 64 are negative on discharge, as in the one file that is known; those at 52 and 56 are
+ * zero there, and readers of others take them for charge. So a sum counts by its sign, wherever it stands.
+ */
 export const NDA_130_90: RecordLayout = {
   bytes: 88,
   fields: { ...STEP_TIME, ...sumFields("mA.s", "mW.s", "f32") },
@@ -138,10 +141,11 @@ export const NDA_130_90: RecordLayout = {
     into.step_s = i64(view, at + 28) / 1e6;
     into.voltage_V = view.getFloat32(at + 36, true);
     into.current_A = view.getFloat32(at + 40, true) / 1000;
-    into.chargeCapacity = view.getFloat32(at + 52, true);
-    into.chargeEnergy = view.getFloat32(at + 56, true);
-    into.dischargeCapacity = Math.abs(view.getFloat32(at + 60, true)); // stored negative
-    into.dischargeEnergy = Math.abs(view.getFloat32(at + 64, true));
+    const [capacity, energy] = [view.getFloat32(at + 60, true), view.getFloat32(at + 64, true)];
+    into.chargeCapacity = view.getFloat32(at + 52, true) + Math.max(0, capacity);
+    into.chargeEnergy = view.getFloat32(at + 56, true) + Math.max(0, energy);
+    into.dischargeCapacity = Math.max(0, -capacity);
+    into.dischargeEnergy = Math.max(0, -energy);
     const unix_us = i64(view, at + 68);
     into.unix_s = Math.floor(unix_us / 1e6);
     into.unix_ns = (unix_us - into.unix_s * 1e6) * 1000;
@@ -195,6 +199,9 @@ export function ndcRecord(before: number): RecordLayout {
   };
 }
 
+/** A clock of whole seconds that is further than this from start + test time shows something else. */
+const APART_s = 10;
+
 /** Makes columns of records, in order: counts steps and adds up their times. */
 export class RecordRows {
   readonly layout: RecordLayout;
@@ -205,6 +212,10 @@ export class RecordRows {
   untimed = 0;
   /** Rows whose current has no known size, since this was last set to 0. */
   unscaled = 0;
+  /** How far the clock of the last row is ahead of start + test time, where rows have a clock of unknown zone. */
+  #apart_s = 0;
+  #saidApart_s = 0;
+  #problems: Problem[] = [];
   readonly #reading = new Reading();
   readonly #passed: ChargePassed | undefined;
   #steps = 0;
@@ -213,6 +224,7 @@ export class RecordRows {
   /** Test time at which the present step began, and how long it has come to be. */
   #base_s = 0;
   #longest_s = 0;
+  #testTime_s = NaN;
   #columns: ReturnType<typeof columnsOf>;
   #time: BigInt64Array | undefined;
   #most = 0;
@@ -252,7 +264,7 @@ export class RecordRows {
     const columns = this.#columns;
     this.layout.read(view, at, reading);
     const row = this.#rows++;
-    const test_s = this.#testTime(reading);
+    const test_s = (this.#testTime_s = this.#testTime(reading));
     columns.test_time_second[row] = test_s;
     columns.voltage_volt[row] = reading.voltage_V;
     columns.current_ampere[row] = reading.current_A;
@@ -302,6 +314,7 @@ export class RecordRows {
       else if (!Number.isNaN(local_s)) this.start = { face: nanoseconds(local_s) - before };
     }
     const { start } = this;
+    if (start && "face" in start) this.#compareClock(local_s - test_s - Number(start.face) / 1e9);
     if (!start || !("instant" in start)) return;
     if (!this.#time) {
       this.#time = new BigInt64Array(this.#most);
@@ -310,6 +323,35 @@ export class RecordRows {
     if (own === undefined) this.untimed++;
     this.#time[row] = own ?? start.instant + nanoseconds(test_s);
   } // prettier-ignore
+
+  /** Test time leaves out pauses, and what passes between two steps; the clock does not. Said where it begins, and once at the end. */
+  #compareClock(apart_s: number): void {
+    if (Number.isNaN(apart_s)) return;
+    this.#apart_s = apart_s;
+    if (this.#saidApart_s === 0 && Math.abs(apart_s) > APART_s) this.#sayApart();
+  }
+
+  #sayApart(): void {
+    const apart_s = this.#apart_s;
+    this.#saidApart_s = apart_s;
+    this.#problems.push({
+      where: `record ${this.index}`,
+      what: `its clock is ${Math.round(Math.abs(apart_s))} s ${apart_s > 0 ? "ahead of" : "behind"} start + test time, as after a pause, by what passes between steps, or where summer time begins or ends; rows are placed by test time, local_time has the clock`,
+    });
+  }
+
+  /** What was found of the rows since this was last asked. `atEnd`: no more will come. */
+  problems(atEnd = false): Problem[] {
+    if (atEnd && this.#saidApart_s !== 0 && Math.abs(this.#apart_s - this.#saidApart_s) > APART_s) this.#sayApart();
+    const found = this.#problems;
+    this.#problems = [];
+    return found;
+  } // prettier-ignore
+
+  /** Test time of the record that was added last. */
+  get testTime_s(): number {
+    return this.#testTime_s;
+  }
 
   end(): Pick<Chunk, "columns" | "rows" | "time"> {
     const rows = this.#rows;

@@ -219,9 +219,10 @@ export class SparseRows {
       let row = 0;
       let dropped = 0;
       for (; goesOn && row < ROWS_AT_A_TIME; row++, goesOn = data.next()) {
-        if (data.place > place + 1) dropped += data.place - place - 1;
+        if (information && information.seek(data.place) !== isTimed) break;
+        const before = place;
         place = data.place;
-        if (information && information.seek(place) !== isTimed) break;
+        dropped += place - before - 1;
         const { view, at } = data;
         const stored_V = view.getFloat32(at, true);
         const stored_A = view.getFloat32(at + 4, true);
@@ -233,7 +234,9 @@ export class SparseRows {
         columns.record_index[row] = place;
 
         if (isOrdered) while (steps.first[step + 1]! <= place) begins = steps.first[++step]!;
-        else if (isTimed && (step < 0 || information.step !== runStep)) [step, begins, runStep] = [step + 1, information.index, information.step]; // prettier-ignore
+        // One that began after the table was written, by the run information, too.
+        if (isOrdered && isTimed && step + 1 >= steps.first.length && information.step === step + 2) [step, begins] = [step + 1, information.index]; // prettier-ignore
+        if (!isOrdered && isTimed && (step < 0 || information.step !== runStep)) [step, begins, runStep] = [step + 1, information.index, information.step]; // prettier-ignore
         columns.step_count[row] = step < 0 ? MISSING_CODE : step + 1;
         columns.cycle_count[row] = steps?.cycle[step] ?? MISSING_CODE;
         columns.stored_cycle[row] = steps?.stored[step] ?? MISSING_CODE;
@@ -248,7 +251,8 @@ export class SparseRows {
         time![row] = BigInt(information.unix_ms + (place - known) * information.interval_ms) * 1_000_000n;
         columns.interpolated[row] = place === known ? 0 : 1;
         if (place > known) {
-          const moved = (current_A * information.interval_ms * this.#perAmpereSecond) / 1000;
+          const intervals = place - Math.max(known, before); // those of rows that are missing, too
+          const moved = (current_A * information.interval_ms * intervals * this.#perAmpereSecond) / 1000;
           charge += moved;
           energy += moved * voltage_V;
         }

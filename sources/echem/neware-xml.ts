@@ -28,7 +28,7 @@ export function elements(text: string, name: string): Attributes[] {
   const found: Attributes[] = [];
   for (const [, inside = ""] of text.matchAll(new RegExp(`<${name}(?=[\\s/>])([^<>]*)>`, "g"))) {
     const attributes: Record<string, string> = {};
-    for (const [, key = "", value = ""] of inside.matchAll(/([A-Za-z_][\w.]*)="([^"]*)"/g)) attributes[key] = unescaped(value); // prettier-ignore
+    for (const [, key = "", value = ""] of inside.matchAll(/(?<![\w.])([A-Za-z_][\w.]*)="([^"]*)"/g)) attributes[key] = unescaped(value); // prettier-ignore
     found.push(attributes);
   }
   return found;

@@ -118,7 +118,7 @@ class ParquetReader implements EchemReader {
     };
   } // prettier-ignore
 
-  /** The first row's own time is the start; the last row's test time is for placing files without. */
+  /** The first row with a time of its own tells the start; the last row's test time is for placing files without. */
   async look(): Promise<void> {
     for (const group of this.#parquet.row_groups) this.#check(group);
     const rows = Number(this.#parquet.num_rows);
@@ -134,9 +134,11 @@ class ParquetReader implements EchemReader {
     const first = Number(this.#parquet.row_groups.find(({ num_rows }) => num_rows > 0n)!.num_rows);
     const unix = (await this.#read(this.#unix, 0, first)) as Float64Array;
     const test = (await this.#read(time, 0, first)) as Float64Array;
-    const instant = startByRow(unix[0]!, test[0]!);
-    if (instant === undefined) this.#unix = -1;
-    else this.start = { instant };
+    for (let i = 0; i < first && !this.start; i++) {
+      const instant = startByRow(unix[i]!, test[i]!);
+      if (instant !== undefined) this.start = { instant };
+    }
+    if (!this.start) this.#unix = -1;
   } // prettier-ignore
 
   lastTestTime_s(): Promise<number> {
@@ -253,9 +255,11 @@ const RAW = {
 /** A vendor's column stays in 32 bits if it was; a timestamp says its unit by its type, and so needs none in its heading. */
 function asStored(ours: Ours, { ticks, heading, element }: Leaf): Ours {
   const { field, name } = ours;
-  if (ticks > 0 && name !== UNIX_TIME)
+  if (ticks > 0 && name === UNIX_TIME) return { ...ours, from: "s" };
+  if (ticks > 0)
     return {
       ...ours,
+      from: "s",
       field: { ...field, unit: "s", doc: `s since 1970-01-01, as in the file's column "${heading.vendor}"` },
     };
   const isVendors = ours.from === "" && field.kind === "scalar" && !TAKEN.has(name);
@@ -277,7 +281,7 @@ function leavesOf(schema: readonly SchemaElement[], size: number, problems: Prob
     }
     const isText = type === "BYTE_ARRAY" && (converted_type !== "DECIMAL");
     const unit = logical_type?.type === "TIMESTAMP" ? logical_type.unit : converted_type === "TIMESTAMP_MILLIS" ? "MILLIS" : converted_type === "TIMESTAMP_MICROS" ? "MICROS" : undefined;
-    const ticks = unit ? { MILLIS: 1e3, MICROS: 1e6, NANOS: 1e9 }[unit] : 0;
+    const ticks = unit ? { MILLIS: 1e3, MICROS: 1e6, NANOS: 1e9 }[unit] : type === "INT96" ? 1e9 : 0;
     leaves.push({ element, heading: headingOf(name), isText, ticks });
   }
   return leaves;

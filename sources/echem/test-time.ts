@@ -23,11 +23,14 @@ export function timesOf(start: bigint, testTime_s: Float64Array): BigInt64Array 
 /** Up to which row times do not fall, from this one on; without a BigInt per row. */
 export function endOfRise(times: BigInt64Array, from: number): number {
   const halves = new Int32Array(times.buffer, times.byteOffset, 2 * times.length);
-  let [low, high] = [halves[2 * from]! >>> 0, halves[2 * from + 1]!];
+  let low = halves[2 * from]! >>> 0;
+  let high = halves[2 * from + 1]!;
   for (let i = from + 1; i < times.length; i++) {
-    const [nextLow, nextHigh] = [halves[2 * i]! >>> 0, halves[2 * i + 1]!];
+    const nextLow = halves[2 * i]! >>> 0;
+    const nextHigh = halves[2 * i + 1]!;
     if (nextHigh < high || (nextHigh === high && nextLow < low)) return i;
-    [low, high] = [nextLow, nextHigh];
+    low = nextLow;
+    high = nextHigh;
   }
   return times.length;
 }

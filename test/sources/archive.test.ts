@@ -128,6 +128,16 @@ describe("bad input", () => {
     await archive.close();
   });
 
+  test("an entry that is not what was put in says so, whatever its length", async () => {
+    const archive = await openArchive(
+      changed((b) => b.fill("3", b.indexOf("2222"), b.indexOf("2222") + 2)),
+      "JPK file",
+    );
+    await expect(archive.read("two")).rejects.toThrow(/entry two at byte \d+ does not have the checksum that the directory says/); // prettier-ignore
+    expect(String(await archive.read("one"))).toBe("1");
+    await archive.close();
+  });
+
   test("a bomb stops at the size that the directory says", async () => {
     const bytes = Buffer.from(zipSync({ zeros: new Uint8Array(5_000_000) }, { level: 6 }));
     const entry = bytes.readUInt32LE(bytes.length - 6);

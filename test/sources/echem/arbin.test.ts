@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import MDBReader from "mdb-reader";
+import { describe, expect, test, vi } from "vitest";
 import { arbinRes } from "../../../sources/echem/arbin-res.ts";
 import { arbinCsv } from "../../../sources/echem/csv.ts";
 import { Rewritten } from "../../../sources/echem/echem-file.ts";
@@ -60,6 +61,18 @@ describe("a .res gives what it was made from", () => {
     expect(shuffled.columns).toEqual(whole.columns);
   });
 
+  test("rows whose pages lie in another order are read in few goes, not in one a page", async () => {
+    const bytes = made({ Channel_Normal_Table: normal(600, { pages: Array.from({ length: 30 }, (_, i) => 29 - i) }) }); // prettier-ignore
+    const table = new MDBReader(Buffer.from(bytes)).getTable("Channel_Normal_Table");
+    const reads = vi.spyOn(Object.getPrototypeOf(table) as typeof table, "getData");
+    const { columns } = await readWhole(arbinRes, bytes);
+    const whole = reads.mock.calls.filter(([options]) => options?.columns?.includes("Voltage"));
+    reads.mockRestore();
+    expect(columns["data_point"]).toEqual(Array.from({ length: 600 }, (_, i) => i + 1));
+    expect(columns["voltage_volt"]).toEqual(Array.from({ length: 600 }, (_, i) => 3 + i / 64));
+    expect(whole.length).toBe(1);
+  });
+
   test("a data point that is there twice comes twice, and is told", async () => {
     const rows = [normalRow(0), normalRow(1), normalRow(1), normalRow(2)];
     const { columns, problems } = await readWhole(arbinRes, made({ Channel_Normal_Table: normal(0, { rows }) })); // prettier-ignore
@@ -111,6 +124,12 @@ describe("bad .res files say what is wrong", () => {
     await expect(readWhole(arbinRes, bytes)).rejects.toThrow(
       'holds 2 tests: 1 "cell é 7" (channel 3) with 1 rows, 2 with 2 rows; export each of them to a file of its own',
     );
+  });
+
+  test("more tests than can be listed", async () => {
+    const rows = Array.from({ length: 10 }, (_, i) => normalRow(i, i + 1));
+    const bytes = made({ Channel_Normal_Table: normal(0, { rows }) });
+    await expect(readWhole(arbinRes, bytes)).rejects.toThrow(/8 with 1 rows and 2 more; export each/);
   });
 
   test("an Access database of something else", async () => {

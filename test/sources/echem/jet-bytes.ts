@@ -50,7 +50,7 @@ function fill(definition: Buffer, table: JetTable, at: number, page: (type: numb
   const numbers = cuts.map(() => 0);
   for (const i of table.pages ?? cuts.keys()) {
     numbers[i] = pages.length;
-    rowsPage(page(1), at, types, table.pages ? cuts[table.pages.indexOf(i)]! : cuts[i]!);
+    rowsPage(page(1), at, types, cuts[i]!);
   }
   const map = pages.length;
   const usage = Buffer.alloc(5 + PAGE / 8 / 8);

@@ -34,7 +34,7 @@ export function madeRows(each: number): MadeRow[] {
         index: rows.length + 1, cycle: 1 + Math.floor(step / 3), step: 1 + (step % 3), counter: 1 + step, status,
         time_ms: 10_000 * i, voltage: 32_000 + 100 * step + i, current, range: 100,
         sums: status === 1 ? [moved, 0, 3 * moved, 0] : [0, moved, 0, 3 * moved],
-        unix_s: 1_760_000_000 + 10 * rows.length,
+        unix_s: 1_760_000_000 + 10 * (step * (each - 1) + i),
       }); // prettier-ignore
     }
   return rows;
@@ -169,11 +169,14 @@ export function madeNda(layout: Layout, rows: readonly MadeRow[]): MadeNda {
       for (const reading of row.readings ?? [])
         records.push(readingOf(layout, { index: row.index, ...reading }));
   });
-  const footer = is130 ? Buffer.concat([Buffer.from("0600f01d8100030061907190027fff00", "hex"), Buffer.alloc(491), Buffer.alloc(8)]) : Buffer.alloc(0); // prettier-ignore
-  if (is130) {
-    footer.writeDoubleLE(12.5, 16 + 491);
-    footer.write("test", 16 + 363);
-  }
+  const about = Buffer.concat([
+    Buffer.from("0600f01d8100030061907190027fff00", "hex"),
+    Buffer.alloc(491 + 8),
+  ]);
+  about.writeDoubleLE(12.5, 16 + 491);
+  about.write("test", 16 + 363);
+  // As in a file of an instrument; then 200 bytes of which nothing is known here.
+  const footer = is130 ? Buffer.concat([Buffer.from("81000807130010939712129793100100", "hex"), Buffer.alloc(200), about]) : Buffer.alloc(0); // prettier-ignore
   return { header, records, footer };
 }
 

@@ -1,9 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { unzipSync } from "fflate";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { ndaxBytes, zipped } from "../../../bench/ndax-file.ts";
 import { SourceError } from "../../../runtime/index.ts";
 import { newareNda } from "../../../sources/echem/neware-nda.ts";
@@ -12,9 +11,6 @@ import { CASES, mutate, random } from "../afm/make-mutants.ts";
 import { madeNda, madeOldNdax, madeRows, ndaBytes, type Layout } from "./make-neware.ts";
 import { readGrowing, readWhole } from "./read-all.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "operando-neware-"));
-afterAll(() => rmSync(folder, { recursive: true }));
-const path = join(folder, "mutant");
 const shared = fileURLToPath(new URL("../../../../shared/data/echem/neware/", import.meta.url));
 const real = (...names: string[]): Buffer[] => names.map((name) => join(shared, name)).filter(existsSync).map((one) => readFileSync(one)); // prettier-ignore
 
@@ -71,10 +67,7 @@ const archives = [11, 14, 16, 17].map((version) =>
   }),
 ); // prettier-ignore
 const all = [...archives, madeOldNdax(2, rows), madeOldNdax(5, rows), ...real("46_1_5_60_bts16.ndax", "scrubbed_ndc2.ndax", "Unit27_Example_Corrupt.ndax")]; // prettier-ignore
-const readArchive = (bytes: Uint8Array): Promise<unknown> => {
-  writeFileSync(path, bytes);
-  return readWhole(newareNdax, bytes, { path });
-};
+const readArchive = (bytes: Uint8Array): Promise<unknown> => readWhole(newareNdax, bytes);
 
 test(`${CASES} damaged .ndax`, limits, () => check("ndax", all, mutate, readArchive));
 

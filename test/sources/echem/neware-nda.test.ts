@@ -116,6 +116,60 @@ test("a current at range 0 is missing, and 0 is 0", async () => {
   expect(all.problems).toMatchObject([{ count: 2, unread: true }]);
 });
 
+test("a step that begins anew is another, though it has the same number", async () => {
+  const some = [0, 10, 20, 0, 10].map((s, i) => ({ ...rows[0]!, index: i + 1, time_ms: 1000 * s }));
+  const { columns } = await readWhole(newareNda, ndaBytes(madeNda(8, some)));
+  expect(columns["step_count"]).toEqual([1, 1, 1, 2, 2]);
+  expect(columns["test_time_second"]).toEqual([0, 10, 20, 20, 30]);
+});
+
+test("sums of BTS 9.0 count by their sign, wherever they stand", async () => {
+  const { header, records, footer } = madeNda("9.0", rows);
+  const net = records.map((bytes, i) => {
+    const { sums } = rows[i]!;
+    const view = new DataView(bytes.slice().buffer);
+    [0, 0, (sums[0] - sums[1]) / 100, (sums[2] - sums[3]) / 100].forEach((sum, n) => view.setFloat32(52 + 4 * n, sum, true));
+    return new Uint8Array(view.buffer);
+  }); // prettier-ignore
+  const { columns } = await readWhole(newareNda, ndaBytes({ header, records: net, footer }));
+  const whole = await readWhole(newareNda, ndaBytes(madeNda("9.0", rows)));
+  expect(columns).toEqual(whole.columns);
+  expect(Math.max(...(columns["dq"] as number[]))).toBeGreaterThan(0);
+});
+
+test("the two bytes that begin a record of BTS 9.1 may stand within one", async () => {
+  const { header, records, footer } = madeNda("9.1", rows);
+  records[0]!.set([0x55, 0x06, 0xc8, 0x41], 52); // 25.003 °C
+  const all = await readWhole(newareNda, ndaBytes({ header, records, footer }));
+  expect([all.rows, all.problems]).toEqual([rows.length, []]);
+  expect(all.columns["record_index"]).toEqual(rows.map(({ index }) => index));
+});
+
+test.each(["9.0", "9.1"] as const)("layout %s goes on behind a record that is damaged", async (layout) => {
+  const { header, records, footer } = madeNda(layout, rows);
+  records[4]![0] = 0x77;
+  const all = await readWhole(newareNda, ndaBytes({ header, records, footer }));
+  expect([all.rows, all.reader.finished]).toEqual([rows.length - 1, true]);
+  expect(all.problems).toMatchObject([{ what: expect.stringContaining("1 records of a kind that is not known"), count: 1, unread: true }]); // prettier-ignore
+});
+
+test("a clock that runs on while test time stands still is said, and how far it has come", async () => {
+  const some = rows.map((row, i) => ({ ...row, unix_s: row.unix_s + (i < 10 ? 0 : i < 30 ? 3600 : 5400) }));
+  const all = await readWhole(newareNda, ndaBytes(madeNda(29, some)));
+  expect(said(all)).toEqual([
+    expect.stringMatching(/^record 11: its clock is 3600 s ahead of start \+ test time, .*; rows are placed by test time, local_time has the clock$/),
+    expect.stringMatching(/^record 36: its clock is 5400 s ahead of start/),
+  ]); // prettier-ignore
+  const last = some.map((row, i) => ({ ...row, unix_s: row.unix_s - (i < 35 ? 0 : 60) }));
+  expect(said(await readWhole(newareNda, ndaBytes(madeNda(22, last))))).toEqual([]); // it has each row's time in UTC
+});
+
+test("readings of a row that never comes are said", async () => {
+  const some = rows.map((row, i): MadeRow => ({ ...row, readings: i === 3 ? [{ channel: 1, voltage: 1, temperature: 250, index: 77 }] : [] })); // prettier-ignore
+  const all = await readWhole(newareNda, ndaBytes(madeNda(29, some)));
+  expect(said(all)).toEqual([expect.stringMatching(/1 readings of auxiliary channels that belong to no row/)]); // prettier-ignore
+});
+
 test.each([8190, 8191, 8192, 8193, 16_384])("%i rows and a footer are read in pieces", async (count) => {
   const many = Array.from({ length: count }, (_, i) => ({ ...rows[0]!, index: i + 1, time_ms: 1000 * i }));
   const all = await readWhole(newareNda, ndaBytes(madeNda("9.0", many)));
@@ -150,6 +204,30 @@ describe("growing", () => {
       ),
       { numRuns: 200, seed: 5 },
     );
+  });
+
+  test.each(LAYOUTS)("layout %s with one record says nothing yet, and then its start with the first row", async (layout) => {
+    const { header, records, footer } = madeNda(layout, rows);
+    const one = records.findIndex((record) => record[layout === "9.0" ? 4 : 0] !== 0xaa && record[0] !== 0xff) + 1;
+    const fake = new FakeFile(ndaBytes({ header, records: records.slice(0, one), footer: new Uint8Array(0) }));
+    const reader = await newareNda.open(fake, { path: "/made/file", columns: {} });
+    expect([(await readMore(reader, "settled")).rows, reader.start]).toEqual([0, undefined]);
+    expect(await reader.lastTestTime_s()).toBeNaN();
+    fake.show(ndaBytes({ header, records, footer }));
+    expect(await reader.lastTestTime_s()).toBe(testTimes.at(-1));
+    expect(reader.start).toBeDefined();
+  }); // prettier-ignore
+
+  test("says its start once the first record is whole", async () => {
+    const bytes = ndaBytes(madeNda(29, rows));
+    const half = new Uint8Array(bytes.length);
+    half.set(bytes.subarray(0, 3001 + 86 + 72)); // the first row's year is there, the rest of its date is not
+    const fake = new FakeFile(half);
+    const reader = await newareNda.open(fake, { path: "/made/file", columns: {} });
+    expect((await readMore(reader, "settled")).rows).toBe(0);
+    fake.show(bytes);
+    await readMore(reader, "growing");
+    expect(reader.start).toEqual({ face: times[0] });
   });
 
   test("is noticed when it was written anew", async () => {

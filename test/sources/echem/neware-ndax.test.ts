@@ -1,23 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ndaxBytes, ndcBytes, zipped, type MadeInformation, type MadeNdax } from "../../../bench/ndax-file.ts"; // prettier-ignore
 import { openEchem } from "../../../sources/echem/formats.ts";
 import { newareNdax } from "../../../sources/echem/neware-ndax.ts";
 import { madeOldNdax, madeRows } from "./make-neware.ts";
 import { FakeFile, readWhole, type AllRows } from "./read-all.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "operando-ndax-"));
-afterAll(() => rmSync(folder, { recursive: true }));
-
-/** Archives are opened by their name. */
-const open = (bytes: Uint8Array) => {
-  const path = join(folder, "made.ndax");
-  writeFileSync(path, bytes);
-  return readWhole(newareNdax, bytes, { path });
-};
+const open = (bytes: Uint8Array) => readWhole(newareNdax, bytes);
 const said = ({ problems }: AllRows): string[] => problems.map(({ where, what }) => `${where}: ${what}`);
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
@@ -63,6 +52,7 @@ test.each([11, 14, 16, 17] as const)("version %i gives back what it was made fro
     expect(energy[i]).toBeCloseTo(3 * expected, 4);
   });
   expect(columns["discharge_capacity"]).toEqual(upTo(10).map(() => 0));
+  [0, 4, 4, 4, 4, 4, 4, 0, 0, 0].forEach((mAs, i) => expect(columns["dq"]![i]).toBeCloseTo(mAs / 3600, 8));
   const seconds = [0, 2, 4, 6, 8, 10, 12, 12, 13, 14];
   expect(time).toEqual(seconds.map((s) => BigInt(BEGIN + 1000 * s) * 1_000_000n));
   expect(reader.start).toEqual({ instant: BigInt(BEGIN) * 1_000_000n });
@@ -136,10 +126,32 @@ describe("what the rest of the archive says", () => {
     expect(reader.finished).toBe(true);
   });
 
+  test("a channel goes on over pages, whose last byte is not used", async () => {
+    const many = upTo(1000);
+    const { columns } = await open(ndaxBytes({ version: 17, voltage_V: many, current_A: many, temperatures: { "data_AUX_9_3_1.ndc": many } })); // prettier-ignore
+    expect(columns["aux9_3_1_value"]).toEqual(many);
+  });
+
   test("what a channel measures is not guessed", async () => {
     const all = await open(ndaxBytes({ ...made(14), temperatures, others: { "TestInfo.xml": xml("") } }));
     expect(all.columns["aux9_3_1_value"]).toEqual(temperatures["data_AUX_9_3_1.ndc"]);
     expect(said(all)).toEqual(["entry TestInfo.xml: does not say what data_AUX_9_3_1.ndc, data_AUX_10_3_1.ndc measure; the columns have no unit"]); // prettier-ignore
+  });
+
+  test("two tables of one channel have columns of their own", async () => {
+    const two = {
+      "data_AUX_9_3_1.ndc": upTo(10).map(() => 25),
+      "data_AUX_9_3_2.ndc": upTo(10).map(() => 30),
+    };
+    const { columns } = await open(ndaxBytes({ ...made(14), temperatures: two, others: { "TestInfo.xml": xml(`<Aux1 AuxID="1" RealChlID="9" ChlType="103"/>`) } })); // prettier-ignore
+    expect(columns["aux1_temperature"]).toEqual(two["data_AUX_9_3_1.ndc"]);
+    expect(columns["aux9_3_2_temperature"]).toEqual(two["data_AUX_9_3_2.ndc"]);
+  });
+
+  test("text that is far too long is left out, and said", async () => {
+    const all = await open(ndaxBytes({ ...made(14), others: { "Step.xml": " ".repeat(17_000_000) } }));
+    expect(all.rows).toBe(10);
+    expect(said(all)).toEqual(["entry Step.xml: has 17000000 bytes, far more than any is known to have, and is not read"]); // prettier-ignore
   });
 
   test("in versions 11 and 16 a channel has a voltage, too", async () => {
@@ -159,7 +171,7 @@ describe("what the rest of the archive says", () => {
     const config = `<root><config type="x"><config IsReseted="0" CycleMode="1" BatteryMass="6E-06" /></config></root>`;
     const steps = [2, 4, 1, 3, 2, 1].map((status, i) => ({ cycle: 1, index: i + 1, status, first: i + 1 }));
     const information = steps.map(({ first }, i) => info(first, i + 1, 0, 0, 1000 * i));
-    const { columns, reader } = await open(ndaxBytes({ ...made(17), steps, information, others: { "NdaxConfig.xml": config } })); // prettier-ignore
+    const { columns, reader } = await open(ndaxBytes({ ...made(17), steps, information, others: { "NdaxConfig.xml": config, "Step.xml": `<root><SCQ_F Value="1E-06"/></root>` } })); // prettier-ignore
     expect(reader.metadata["active_mass"]).toBe("6 mg");
     expect(columns["cycle_count"]!.slice(0, 6)).toEqual([1, 1, 2, 2, 2, 3]);
     expect(columns["stored_cycle"]!.slice(0, 6)).toEqual([1, 1, 1, 1, 1, 1]);
@@ -172,6 +184,21 @@ describe("gaps and damage", () => {
     expect(all.columns["record_index"]).toEqual([1, 2, 5, 6, 7, 8, 9, 10]);
     expect(all.columns["test_time_second"]).toEqual([0, 2, 8, 10, 12, 12, 13, 14]);
     expect(all.problems).toMatchObject([{ where: "entry data.ndc, row 1", count: 2, unread: true }]);
+  });
+
+  test("charge goes on over rows that are missing", async () => {
+    const { columns } = await open(ndaxBytes({ ...made(11), missing: new Set([3]) }));
+    expect(columns["record_index"]!.slice(0, 4)).toEqual([1, 2, 4, 5]);
+    [0, 4, 12, 16].forEach((charge, i) => expect(columns["charge_capacity"]![i]).toBeCloseTo(charge, 5));
+  });
+
+  test("a step that the table has not yet is one by the run information", async () => {
+    const all = made(11);
+    const { columns, problems } = await open(ndaxBytes({ ...all, steps: all.steps!.slice(0, 1) }));
+    expect(problems).toEqual([]);
+    expect(columns["step_count"]).toEqual([1, 1, 1, 1, 1, 1, 1, 2, 2, 2]);
+    expect(columns["status"]!.slice(6)).toEqual([1, -1, -1, -1]);
+    expect(Math.min(...(columns["dq"] as number[]))).toBe(0); // the sums of a step begin anew, and no charge flows back
   });
 
   test("of two entries for a row the first counts; one that goes back is said", async () => {
@@ -240,6 +267,23 @@ describe("gaps and damage", () => {
     await rejects(wrong, /^entry data\.ndc at byte 0 (cannot be unpacked|does not have the checksum)/);
   });
 
+  test.each([
+    ["read", 10, /^was written anew while it was read; open it again$/],
+    ["its directory is looked for", 90_000, /^was written anew while it was read \(is cut short.*\); open it again$/],
+  ])("one that is written anew while it is %s says so", async (_, rows, message) => {
+    // One block is read, or more.
+    const voltage_V = Float32Array.from({ length: rows }, (_, i) => Math.sin(i * i));
+    const whole = Buffer.from(ndaxBytes({ version: 14, voltage_V, current_A: voltage_V }));
+    const file = new FakeFile(whole);
+    const { read } = file;
+    let reads = 0;
+    file.read = (at, length) => {
+      if (++reads === 3) file.show(Buffer.alloc(whole.length, "x"));
+      return read(at, length);
+    };
+    await expect(newareNdax.open(file, { path: "/made/a.ndax", columns: {} })).rejects.toThrow(message);
+  }); // prettier-ignore
+
   test("an entry that is damaged leaves the others", async () => {
     const others = { "data_AUX_9_3_1.ndc": Buffer.from("xx"), "data_AUX_8_3_1.ndc": new Uint8Array([5, 0, 99, 0]) }; // prettier-ignore
     const all = await open(ndaxBytes({ ...made(14), others }));
@@ -249,10 +293,8 @@ describe("gaps and damage", () => {
 });
 
 test("is found by the names in the archive, others are not", async () => {
-  const path = join(folder, "found.ndax");
   const bytes = ndaxBytes({ ...made(14), others: { "readme.txt": "x" } });
-  writeFileSync(path, bytes);
-  const { format } = await openEchem(new FakeFile(bytes), { path, columns: {} });
+  const { format } = await openEchem(new FakeFile(bytes), { path: "/made/found.ndax", columns: {} });
   expect(format.name).toBe("Neware .ndax");
   expect(newareNdax.looks(zipped({ "header.properties": "jpk" }))).toBe(false);
   expect(newareNdax.looks(Buffer.from("PK\x03\x04"))).toBe(false);

@@ -1,7 +1,7 @@
 /** Small Parquet files of our own making: flat columns, plain values, not packed unless a packer is given. */
 
 export type ParquetColumn =
-  | { readonly type: "double" | "float" | "int32" | "int64"; readonly values: readonly (number | null)[]; readonly timestamp?: "ms" | "us" }
+  | { readonly type: "double" | "float" | "int32" | "int64" | "int96"; readonly values: readonly (number | null)[]; readonly timestamp?: "ms" | "us" }
   | { readonly type: "text"; readonly values: readonly (string | null)[] }; // prettier-ignore
 
 export interface Packing {
@@ -10,7 +10,9 @@ export interface Packing {
   pack(bytes: Uint8Array): Uint8Array;
 }
 
-const TYPE = { int32: 1, int64: 2, float: 4, double: 5, text: 6 } as const;
+const TYPE = { int32: 1, int64: 2, int96: 3, float: 4, double: 5, text: 6 } as const;
+/** 1970-01-01 in the days that timestamps of 96 bits count. */
+const JULIAN_EPOCH = 2_440_588, NS_PER_DAY = 86_400_000_000_000n; // prettier-ignore
 
 /** The bytes of a file whose rows are cut into row groups of so many. */
 export function parquetBytes(columns: Readonly<Record<string, ParquetColumn>>, rowsAGroup = Infinity, packing?: Packing): Uint8Array {
@@ -67,11 +69,14 @@ function valueBytes(type: keyof typeof TYPE, value: number | string): Buffer {
     length.writeUInt32LE(encoded.length);
     return Buffer.concat([length, encoded]);
   }
-  const bytes = Buffer.alloc(type === "double" || type === "int64" ? 8 : 4);
+  const bytes = Buffer.alloc(type === "int96" ? 12 : type === "double" || type === "int64" ? 8 : 4);
   if (type === "double") bytes.writeDoubleLE(Number(value));
   else if (type === "float") bytes.writeFloatLE(Number(value));
   else if (type === "int32") bytes.writeInt32LE(Number(value));
-  else bytes.writeBigInt64LE(BigInt(value));
+  else if (type === "int96") {
+    bytes.writeBigInt64LE(BigInt(value) % NS_PER_DAY);
+    bytes.writeInt32LE(JULIAN_EPOCH + Number(BigInt(value) / NS_PER_DAY), 8);
+  } else bytes.writeBigInt64LE(BigInt(value));
   return bytes;
 }
 
