@@ -55,6 +55,9 @@ const BESIDE = 2;
 /** At an end of the stretch a window reaches at least so far to that side, as a share of the other. */
 const LEAST_SHARE = 0.25;
 
+/** A window in which the voltage moves by less, as a share of its half width, is at constant voltage, whatever its step is called. */
+const LEAST_MOVE = 0.25;
+
 /** `sign` is that of the current: dQ/dV counts charge into the cell. */
 export function pointOf(fit: LocalFit, charge: number, sign: number, window: number): Point {
   const { value, value_se, slope, slope_se, curvature, curvature_se } = fit;
@@ -132,7 +135,7 @@ function settle(s: Stretch, sign: number, settings: WindowSettings, ended: boole
     }
     const scale = Math.max(before, after);
     const span_V = Math.abs(smooth[to - 1]! - smooth[from]!);
-    if (scale > 0 && !cutBefore && !cutAfter) {
+    if (scale > 0 && span_V >= LEAST_MOVE * half_V && !cutBefore && !cutAfter) {
       const fit = localCubic({ x: charge, y: s.voltage }, { from, to }, Q, scale);
       if (fit && Math.abs(fit.value - centre) <= Math.max(half_V, 3 * fit.noise)) give(pointOf(fit, Q, sign, span_V));
     }

@@ -16,7 +16,8 @@ import { addToLevels, endLevels, endRun, freshLevels, type Levels } from "./volt
  * `levels`      charge passed at each level of a grid of `step`, through a parabola in the same window (voltage-levels.ts).
  *               Where the voltage passes a level several times, as over a kink, this is the charge of all passes together.
  *
- * Only charge and discharge at changing voltage count: not rests, not constant voltage. A rest within a half cycle, a gap
+ * Only charge and discharge at changing voltage count: not rests, not constant voltage (nor, by `polynomial`, a window in which the
+ * voltage moves by less than an eighth of its width: the first records of a constant-voltage step, before it shows). A rest within a half cycle, a gap
  * (which the change of a step is, too) or constant voltage ends a stretch, over whose end no window reaches. Records without voltage or charge are left out.
  *
  * Errors are those of the noise in V, told from the data; a peak narrower than the window is flattened beside: of a logistic

@@ -214,6 +214,15 @@ describe.each(METHODS)("what is odd, by %s", (method) => {
     expect(held.peaks.time.length).toBe(0);
   });
 
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])("nor do its first records, which nobody can tell from charge, whatever their noise (%i)", (seed) => {
+    const noise = normalDraws(seed);
+    const held = at((i) => line(Math.min(i, 1500)) + 3e-4 * noise(), 1700, ({ kind, gap }) => {
+      gap[1500] = 2;
+      kind.fill(3, 1600);
+    });
+    for (const f of held.curves.dq_dv.values) expect(Number.isNaN(f) || (f > 5 && f < 20)).toBe(true);
+  }); // prettier-ignore
+
   test("no window reaches over a gap", () => {
     // The voltage jumps by 0.3 V while nothing was recorded
     const { curves } = at((i) => line(i) + (i >= 1000 ? 0.3 : 0), 2000, ({ gap }) => (gap[1000] = 1));
