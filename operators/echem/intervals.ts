@@ -9,7 +9,7 @@
  * times their median, as is often used, records taken every so many millivolt would lose up to 42 % of their charge.
  * Only of its step, because each step of a cycler has a cadence of its own.) The cycler's dq counts there all the same:
  * it went on measuring, even if it recorded nothing; and that of a step's first record passed since the step began.
- * Without dq, a cycler that takes a step's first record an interval after it began (Arbin) loses that interval's charge.
+ * Without dq, of a cycler that takes a step's first record an interval after it began (Arbin's text), that interval's charge is lost.
  *
  * dt is the difference of two whole nanoseconds, so it does not depend on where seconds are counted from.
  */

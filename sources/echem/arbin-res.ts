@@ -17,6 +17,7 @@ import { code, scalar, SourceError, type Field, type Fields } from "../../runtim
 import { Rewritten, ROWS_AT_A_TIME, type Chunk, type EchemFormat, type EchemReader, type NumberArray, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { FileReader, FileState } from "./file-reader.ts";
 import { ucumOf } from "./vendor-units.ts";
+import { DQ, RunningCharge } from "./charge-passed.ts";
 import { own } from "./own.ts";
 
 const MAGIC = "Standard Jet DB";
@@ -108,6 +109,8 @@ class ResReader implements EchemReader {
   /** Places in the table of the rows that come, in the order of their data points. */
   readonly #order: Int32Array;
   readonly #sensors: Readonly<Record<string, Float32Array>>;
+  /** What the tester measured between rows, where it has both capacities. */
+  readonly #passed: RunningCharge | undefined;
   #done = 0;
 
   constructor(file: FileReader, state: FileState, bytes: Buffer) {
@@ -150,11 +153,13 @@ class ResReader implements EchemReader {
     }
     const { current_ampere, ...rest } = Object.fromEntries(this.#columns.map(({ name, field }) => [name, field]));
     const { test_time_second, voltage_volt, ...others } = rest;
+    if ("charge_capacity" in others && "discharge_capacity" in others) this.#passed = new RunningCharge();
     this.fields = {
       ...(test_time_second && { test_time_second }),
       voltage_volt: voltage_volt ?? scalar("V", { doc: "not measured in this file" }),
       current_ampere: current_ampere ?? scalar("A", { doc: "not measured in this file" }),
       ...others,
+      ...(this.#passed && { dq: DQ }),
       ...sensors.fields,
     };
     this.problems = [...problems, ...this.#pauses(about)];
@@ -205,6 +210,7 @@ class ResReader implements EchemReader {
     const given = Object.entries(columns).map(([name, { values }]) => [name, values]);
     for (const name of BDF) if (!(name in columns)) given.push([name, new Float64Array(rows).fill(NaN)]);
     for (const [name, values] of Object.entries(this.#sensors)) given.push([name, values.slice(from, from + rows)]);
+    if (this.#passed) given.push(["dq", this.#passed.take(columns["charge_capacity"]!.values, columns["discharge_capacity"]!.values)]);
     return Object.fromEntries(given);
   } // prettier-ignore
 

@@ -41,3 +41,27 @@ export class ChargePassed {
     return dq;
   } // prettier-ignore
 }
+
+/**
+ * The same from capacities that run on from step to step until a schedule resets them (Arbin):
+ *
+ *     dq[k] = (Qc[k] - Qc[k-1]) - (Qd[k] - Qd[k-1])
+ *
+ * Each of the two only grows: one that has fallen was reset, and holds what has passed since. NaN at the first row.
+ */
+export class RunningCharge {
+  #charge = NaN;
+  #discharge = NaN;
+
+  /** Of the next rows [mA.h], of capacities in A.h. */
+  take(charge_Ah: ArrayLike<number>, discharge_Ah: ArrayLike<number>): Float64Array {
+    const dq = new Float64Array(charge_Ah.length);
+    const grown = (now: number, before: number): number => (now < before ? now : now - before);
+    for (let i = 0; i < dq.length; i++) {
+      dq[i] = 1000 * (grown(charge_Ah[i]!, this.#charge) - grown(discharge_Ah[i]!, this.#discharge));
+      this.#charge = charge_Ah[i]!;
+      this.#discharge = discharge_Ah[i]!;
+    }
+    return dq;
+  }
+}

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import MDBReader from "mdb-reader";
 import { describe, expect, test, vi } from "vitest";
+import { RunningCharge } from "../../../sources/echem/charge-passed.ts";
 import { arbinRes } from "../../../sources/echem/arbin-res.ts";
 import { arbinCsv } from "../../../sources/echem/csv.ts";
 import { Rewritten } from "../../../sources/echem/echem-file.ts";
@@ -218,6 +219,17 @@ describe("Arbin's .csv", () => {
   });
 });
 
+test("what passed between rows, from capacities that run on until they are reset, in any pieces", () => {
+  const charge_Ah = [0, 1, 2, 2, 2, 0.5, 0.5, NaN, 1, 2];
+  const discharge_Ah = [0, 0, 0, 1, 2, 0, 0.25, 0.25, 0.25, 0.25];
+  for (const size of [1, 3, 10]) {
+    const passed = new RunningCharge();
+    const dq: number[] = [];
+    for (let i = 0; i < 10; i += size) dq.push(...passed.take(charge_Ah.slice(i, i + size), discharge_Ah.slice(i, i + size)));
+    expect(dq).toEqual([NaN, 1000, 1000, -1000, -1000, 500, -250, NaN, NaN, 1000]);
+  }
+}); // prettier-ignore
+
 const folder = fileURLToPath(new URL("../../../../shared/data/echem/", import.meta.url));
 describe.runIf(existsSync(folder))("files of instruments", () => {
   const expected = existsSync(folder)
@@ -235,6 +247,13 @@ describe.runIf(existsSync(folder))("files of instruments", () => {
     expect(reader.finished).toBe(true);
     const point = columns["data_point"] as number[];
     expect(point).toEqual(Array.from({ length: rows }, (_, i) => i + 1));
+    // Over each cycle, what passed between rows comes to what the tester summed.
+    const net = new Map<number, number>();
+    (columns["dq"] as number[]).forEach((dq, i) => {
+      const cycle = (columns["cycle_count"] as number[])[i]!;
+      if (Number.isFinite(dq)) net.set(cycle, (net.get(cycle) ?? 0) + dq / 1000);
+    });
+    for (const [cycle, [charged, discharged]] of Object.entries(cycles)) expect(net.get(Number(cycle))!).toBeCloseTo(charged - discharged, 10); // prettier-ignore
     // mdbtools prints the rows in the order of their pages, so its last is found by its number.
     for (const row of [first, last])
       for (const [vendor, value] of Object.entries(row)) {
