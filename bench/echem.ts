@@ -2,7 +2,16 @@
  * Cyclers' files: rows per second of the decoders, through the source as a run would have them, and how long it takes from
  * bytes that can be seen to a row at its reader. Baseline of `.mpr`: a plain walk over the file's bytes in a Buffer, number by number.
  */
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Columns, SourceItem } from "../runtime/index.ts";
