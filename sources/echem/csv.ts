@@ -109,6 +109,22 @@ interface Found {
   readonly above: number;
 }
 
+/** "#3 [V]": the third column, in a file without a heading. */
+const NUMBERED = /^\s*-?\s*#[1-9]\d*(?!\d)/;
+
+/** The first row of numbers, whose columns are called by their places; where the user's map does so. */
+function withoutHeading(lines: readonly string[], wanted: Opening["columns"]): Found | undefined {
+  const theirs = Object.values(wanted);
+  if (theirs.length === 0 || !theirs.every((name) => NUMBERED.test(name))) return undefined;
+  for (const [i, line] of lines.slice(0, MOST_ABOVE).entries())
+    for (const separator of SEPARATORS) {
+      const cells = withoutEmptyEnd(cellsOf(line, separator));
+      if (cells.length < 2 || !cells.every((cell) => isNumber(cell) || isDuration(cell))) continue;
+      return { dialect: ANY, separator, headings: cells.map((_, k) => headingOf(`#${k + 1}`)), above: i };
+    }
+  return undefined;
+} // prettier-ignore
+
 /** The heading in these lines by which the columns can be told; `wanted` are theirs by the user's map. */
 function findHeading(lines: readonly string[], dialects: readonly CsvDialect[], wanted: Opening["columns"]): Found | undefined {
   const theirs = Object.values(wanted);
@@ -200,16 +216,16 @@ export const anyCsv: EchemFormat = {
 
 async function openCsv(file: FileReader, dialects: readonly CsvDialect[], { columns: wanted }: Opening): ReturnType<EchemFormat["open"]> {
   const lines = await topLines(file);
-  const found = findHeading(lines, dialects, wanted);
+  const found = withoutHeading(lines, wanted) ?? findHeading(lines, dialects, wanted);
   if (!found) {
     const likely = likelyHeading(lines);
     if (likely) {
       mapColumns(likely.map(headingOf), wanted); // says what is missing
       throw new SourceError(`the heading ${likely.join(", ")} does not tell what the columns are`);
     }
-    throw new SourceError(`has no heading, in its first ${Math.min(lines.length, MOST_ABOVE)} lines, over rows of numbers; export it with the names of its columns and their units in one line`);
+    throw new SourceError(`has no heading, in its first ${Math.min(lines.length, MOST_ABOVE)} lines, over rows of numbers; export it with the names of its columns and their units in one line, or say by their places which is what: columns: { test_time_second: "#1 [s]", voltage_volt: "#2 [V]", current_ampere: "#3 [mA]" }`);
   }
-  return openText(file, found.above, formatFor(found, lines.slice(0, found.above - 1), wanted));
+  return openText(file, found.above, formatFor(found, lines.slice(0, Math.max(0, found.above - 1)), wanted));
 } // prettier-ignore
 
 function formatFor(found: Found, above: readonly string[], wanted: Opening["columns"]): TextFormat {

@@ -47,6 +47,33 @@ describe("a heading's unit", () => {
   });
 });
 
+describe("a table without a heading", () => {
+  const text = "# of my own making\n0;3,25;-5\n60;3,5;-10\n";
+  const columns = { test_time_second: "#1 [min]", voltage_volt: "#2 [V]", current_ampere: "-#3 [mA]" };
+
+  test("is read by the places of its columns", async () => {
+    const { columns: read, rows, problems } = await readWhole(anyCsv, bytesOf(text), { columns });
+    expect(problems).toEqual([]);
+    expect(rows).toBe(2);
+    expect(read).toEqual({ test_time_second: [0, 3600], voltage_volt: [3.25, 3.5], current_ampere: [0.005, 0.01] });
+  });
+
+  test("without a comment above it, and with columns that nobody names", async () => {
+    const { columns: read, reader } = await readWhole(anyCsv, bytesOf("1,2,3,4\n2,3,4,5"), { columns: { test_time_second: "#4 [s]", frequency: "#1 [Hz]" } });
+    expect(read["test_time_second"]).toEqual([4, 5]);
+    expect(read["frequency"]).toEqual([1, 2]);
+    expect(reader.fields["column_2"]).toMatchObject({ kind: "scalar", unit: "", vendor_name: "#2" });
+  });
+
+  test.each([
+    [{}, /has no heading.*say by their places which is what: columns: \{ test_time_second: "#1 \[s\]"/],
+    [{ test_time_second: "#1" }, /"#1" has no unit; write the one it is in behind it, as in \{ test_time_second: "#1 \[s\]" \}/],
+    [{ test_time_second: "#9 [s]" }, /#9/],
+  ])("with %j is refused", async (columns, message) => {
+    await expect(readWhole(anyCsv, bytesOf(text), { columns })).rejects.toThrow(message);
+  });
+}); // prettier-ignore
+
 test.each([
   ["01:30:00.5", 5400.5],
   ["144:02:18", 518_538],
