@@ -13,8 +13,8 @@ export interface FileState {
 }
 
 export interface FileReader {
-  /** Bytes `at … at + length`; fewer where the file ends before. */
-  read(at: number, length: number): Promise<Uint8Array>;
+  /** Bytes `at … at + length`; fewer where the file ends before. They lie in `room` where that is given. */
+  read(at: number, length: number, room?: Uint8Array): Promise<Uint8Array>;
   /** As it was at the last read. */
   state(): Promise<FileState>;
   /** As it is now; undefined where there is none. Throws SourceError where it is there and may not be read. */
@@ -31,12 +31,13 @@ export function fileReader(path: string, signal: AbortSignal, openFile = open, w
   let waited_ms = 0;
 
   /** Opens, looks, reads, closes. */
-  async function once(at: number, length: number): Promise<Uint8Array> {
+  async function once(at: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
     const file = await openFile(path, "r");
     try {
       const { size, mtimeNs } = await file.stat({ bigint: true });
       state = { size: Number(size), modified: mtimeNs };
-      const bytes = new Uint8Array(Math.max(0, Math.min(length, Number(size) - at)));
+      const there = Math.max(0, Math.min(length, Number(size) - at));
+      const bytes = room?.subarray(0, there) ?? new Uint8Array(there);
       let done = 0;
       while (done < bytes.length) {
         const { bytesRead } = await file.read(bytes, done, bytes.length - done, at + done);
@@ -49,10 +50,10 @@ export function fileReader(path: string, signal: AbortSignal, openFile = open, w
     }
   }
 
-  async function read(at: number, length: number): Promise<Uint8Array> {
+  async function read(at: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
     for (let pause_ms = 100; ; pause_ms = Math.min(2 * pause_ms, LONGEST_PAUSE_ms)) {
       try {
-        return await once(at, length);
+        return await once(at, length, room);
       } catch (cause) {
         const { code = "" } = cause as NodeJS.ErrnoException;
         if (!BUSY.has(code)) throw readingError(code, cause);

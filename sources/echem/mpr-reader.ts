@@ -7,6 +7,7 @@
  * The last of them may be half written. It is held back until the `VMP LOG` module follows, it has kept its bytes while the file
  * stood still, or bit 0x40 of its flags marks the end of a segment and its last byte is there.
  */
+import { setImmediate as turn } from "node:timers/promises";
 import { SourceError } from "../../runtime/index.ts";
 import { bdfColumns, bdfOf, nothingBefore } from "./bdf.ts";
 import { Rewritten, ROWS_AT_A_TIME, type Chunk, type EchemFormat, type EchemReader, type Look, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
@@ -33,7 +34,7 @@ export const biologicMpr: EchemFormat = {
 
 const COUNT_BYTES = 4;
 /** A file is opened, read and closed each time, which costs as much as some thousand records. */
-const RECORDS_AT_A_TIME = 8 * ROWS_AT_A_TIME;
+const BLOCK_BYTES = 4 * 2 ** 20;
 const END_OF_SEGMENT = 0x40;
 /** Loops whose first records the metadata name. */
 const MOST_LOOPS = 1000;
@@ -102,11 +103,7 @@ class MprReader implements EchemReader {
     this.finished = ended;
     const wanted = look === "closing" ? Math.max(whole, this.#mpr.records) : count;
     const written = look === "closing" ? await this.#lastWritten(wanted) : wanted;
-    while (this.#done < written) {
-      const at = firstRecord + this.#done * recordLength;
-      const most = Math.min(RECORDS_AT_A_TIME, written - this.#done);
-      const bytes = await this.#file.read(at, most * recordLength);
-      await this.#checkUnchanged();
+    for await (const { at, most, bytes } of this.#blocks(written)) {
       const there = Math.floor(bytes.length / recordLength);
       let rows = there;
       if (look !== "closing") {
@@ -119,6 +116,8 @@ class MprReader implements EchemReader {
       const what = `the file was cut while it was read; ${missing} records are missing`;
       for (let from = 0; from < rows; from += ROWS_AT_A_TIME) {
         const to = Math.min(rows, from + ROWS_AT_A_TIME);
+        // Opening, reading and closing each want a turn, or the next block would wait for the last of these rows.
+        if (from > 0) await turn();
         yield this.#chunk(bytes.subarray(from * recordLength, to * recordLength), to - from, []);
       }
       const where = `byte ${at + bytes.length}`;
@@ -136,6 +135,42 @@ class MprReader implements EchemReader {
       const where = `byte ${firstRecord + written * recordLength}, record ${written}`;
       const what = `from here on all bytes are zero, as where nothing was written; ${wanted - written} records are missing`;
       yield this.#chunk(new Uint8Array(0), 0, [{ where, what, unread: true }]);
+    }
+  }
+
+  /**
+   * The records up to `end`, a block at a time; while one is decoded, the next one is read. Each is lent: two buffers take turns.
+   */
+  async *#blocks(end: number): AsyncGenerator<{ at: number; most: number; bytes: Uint8Array }> {
+    const { firstRecord, recordLength } = this.#mpr;
+    const chunks = Math.max(1, Math.floor(BLOCK_BYTES / (ROWS_AT_A_TIME * recordLength)));
+    const rooms: Uint8Array[] = [];
+    const block = (record: number) => {
+      const at = firstRecord + record * recordLength;
+      const most = Math.min(chunks * ROWS_AT_A_TIME, end - record);
+      const room = rooms.length < 2 ? new Uint8Array(most * recordLength) : rooms.shift()!;
+      rooms.push(room);
+      return { at, most, next: record + most, bytes: this.#file.read(at, most * recordLength, room) };
+    };
+    // Looks at the file and takes its bytes at moments further apart, so it looks once more for the check of what it took.
+    const blockAhead = (record: number) => {
+      const { bytes, ...rest } = block(record);
+      const checkable = bytes.then((taken) => this.#file.read(0, 0).then(() => taken));
+      checkable.catch(() => undefined); // thrown where it is awaited
+      return { ...rest, bytes: checkable };
+    };
+    let ahead = this.#done < end ? block(this.#done) : undefined;
+    try {
+      while (ahead) {
+        const { at, most, next } = ahead;
+        const bytes = await ahead.bytes;
+        await this.#checkUnchanged();
+        const isWhole = bytes.length === most * recordLength;
+        ahead = isWhole && next < end ? blockAhead(next) : undefined;
+        yield { at, most, bytes };
+      }
+    } finally {
+      await ahead?.bytes.catch(() => undefined); // so that nothing is left open
     }
   }
 

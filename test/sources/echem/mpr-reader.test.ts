@@ -1,8 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
-import { Rewritten } from "../../../sources/echem/echem-file.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Rewritten, type Chunk, type Look } from "../../../sources/echem/echem-file.ts";
+import { fileReader, type FileReader } from "../../../sources/echem/file-reader.ts";
 import { biologicMpr } from "../../../sources/echem/mpr-reader.ts";
 import { SourceError } from "../../../runtime/index.ts";
 import { CASES, mutate, random } from "../afm/make-mutants.ts";
@@ -168,6 +172,92 @@ test("a file that is written anew says so", async () => {
 test("the records at which loops begin stand in the metadata", async () => {
   const bytes = mprBytes({ layout: "old3", columns: [[4, "f64", ramp(9, 0.5)]], loop: [0, 4, 8] });
   expect((await readWhole(biologicMpr, bytes)).reader.metadata).toMatchObject({ loop_records: "0 4 8" });
+});
+
+describe("a file of several blocks, the next one read while one is given out", () => {
+  const ROWS = 1_100_000;
+  const BLOCK = (4 * 2 ** 20) / 8;
+  const folder = mkdtempSync(join(tmpdir(), "operando mpr "));
+  const path = join(folder, "long.mpr");
+  const bytes = mprBytes({ layout: "old3", columns: [[4, "f64", ramp(ROWS, 0.5)]] });
+  let second = 0;
+  beforeAll(async () => {
+    writeFileSync(path, bytes);
+    const { first, recordLength } = await places(bytes);
+    second = first + BLOCK * recordLength;
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  /** `before` comes before each read from the disk, with the byte it begins at. */
+  function watched(before: (at: number) => unknown = () => 0, name = path): { file: FileReader; seen: { open: number; rooms: Set<unknown> } } {
+    const seen = { open: 0, rooms: new Set<unknown>() };
+    const opens = async (...how: Parameters<typeof open>) => {
+      const handle = await open(...how);
+      seen.open++;
+      return {
+        stat: handle.stat.bind(handle),
+        async read(into: Uint8Array, offset: number, length: number, at: number) {
+          if (length > 1e6) seen.rooms.add(into.buffer);
+          await before(at);
+          return handle.read(into, offset, length, at);
+        },
+        close: () => handle.close().finally(() => seen.open--),
+      };
+    };
+    return { file: fileReader(name, new AbortController().signal, opens as unknown as typeof open), seen };
+  } // prettier-ignore
+
+  async function read(file: FileReader, look: Look, into: Chunk[]): Promise<void> {
+    for await (const chunk of (await biologicMpr.open(file, opening)).more(look)) into.push(chunk);
+  }
+  const testTimes = (chunks: readonly Chunk[]): number[] =>
+    chunks.flatMap(({ columns }) => [...(columns["test_time_second"] as Float64Array)]);
+
+  test("gives each row once, as columns of its own, out of two buffers", async () => {
+    for (const look of ["growing", "closing"] as const) {
+      const { file, seen } = watched();
+      const chunks: Chunk[] = [];
+      await read(file, look, chunks);
+      const times = testTimes(chunks);
+      expect(times).toHaveLength(look === "closing" ? ROWS : ROWS - 1);
+      expect(times.findIndex((time, i) => time !== 0.5 * i)).toBe(-1);
+      expect([seen.rooms.size, seen.open]).toEqual([2, 0]);
+    }
+  });
+
+  test("that is returned early waits for the read under way, and leaves nothing open and no failure behind", async () => {
+    let begin!: () => void;
+    let refuse!: (error: Error) => void;
+    const begun = new Promise<void>((resolve) => (begin = resolve));
+    const refused = new Promise<never>((_, reject) => (refuse = reject));
+    const { file, seen } = watched((at) => at >= second && (begin(), refused));
+    const rows = (await biologicMpr.open(file, opening)).more("growing")[Symbol.asyncIterator]();
+    await rows.next();
+    await Promise.all([rows.next(), begun]);
+    const returned = rows.return!();
+    expect(seen.open).toBe(1);
+    refuse(new Error("the disk is gone"));
+    expect(await returned).toEqual({ done: true, value: undefined });
+    expect(seen.open).toBe(0);
+  });
+
+  test("fails where the rows that could not be read would come", async () => {
+    const { file, seen } = watched((at) => at >= second && Promise.reject(new Error("the disk is gone")));
+    const chunks: Chunk[] = [];
+    await expect(read(file, "growing", chunks)).rejects.toThrow("the disk is gone");
+    expect(testTimes(chunks)).toHaveLength(BLOCK);
+    expect(seen.open).toBe(0);
+  });
+
+  test("that is written anew while a block is read ahead gives none of its rows", async () => {
+    const own = join(folder, "anew.mpr");
+    writeFileSync(own, bytes);
+    const other = mprBytes({ layout: "old3", columns: [[4, "f64", ramp(9, 1)], [6, "f32", ramp(9, 1)]] });
+    const { file } = watched((at) => at >= second && writeFileSync(own, other), own);
+    const chunks: Chunk[] = [];
+    await expect(read(file, "growing", chunks)).rejects.toThrow(Rewritten);
+    expect(testTimes(chunks)).toHaveLength(BLOCK);
+  }); // prettier-ignore
 });
 
 describe("damaged files", () => {
