@@ -254,7 +254,10 @@ export class OpHistogram extends LitElement {
       [low, high] = [low + step, high + step];
     } else if (part === "low") low = Math.min(high - LEAST, Math.max(0, low + by));
     else high = Math.max(low + LEAST, Math.min(1, high + by));
-    this.#choose({ low: valueAtPlace(low, reach, log), high: valueAtPlace(high, reach, log) });
+    const chosen = { low: valueAtPlace(low, reach, log), high: valueAtPlace(high, reach, log) };
+    // A key that comes before the next picture goes on from here.
+    if (this.#shown) this.#shown = { ...this.#shown, window: chosen };
+    this.#choose(chosen);
   }
 
   #key(end: End, event: KeyboardEvent): void {
