@@ -36,6 +36,7 @@ export { toArrowSchema } from "./arrow.ts";
 export { formatTime, parseTime } from "./wire/time.ts";
 
 // Units
+export { own } from "./wire/own.ts";
 export { convert, parseQuantity, parseUnit, sameUnit } from "./wire/units.ts";
 
 // What sinks see

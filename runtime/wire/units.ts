@@ -3,6 +3,7 @@
  * symbols with decimal prefixes, exponents, `.` and `/`, annotations in braces. Case matters.
  * Offsets (degree Celsius) are kept for conversion of single values. Also runs in the browser.
  */
+import { own } from "./own.ts";
 
 const PREFIXES: Record<string, number> = {
   Y: 1e24, Z: 1e21, E: 1e18, P: 1e15, T: 1e12, G: 1e9, M: 1e6, k: 1e3, h: 1e2, da: 1e1,
@@ -69,18 +70,18 @@ export interface Unit {
 }
 
 function parseAtom(symbol: string): Atom | undefined {
-  // "constructor", which every object has, is no unit.
-  if (Object.hasOwn(ATOMS, symbol)) return ATOMS[symbol];
+  const plain = own(ATOMS, symbol);
+  if (plain) return plain;
   for (const length of [1, 2]) {
     const prefix = PREFIXES[symbol.slice(0, length)];
-    const rest = Object.hasOwn(ATOMS, symbol.slice(length)) ? ATOMS[symbol.slice(length)] : undefined;
+    const rest = own(ATOMS, symbol.slice(length));
     if (prefix && rest?.prefixable && rest.offset === undefined)
       return { ...rest, factor: rest.factor * prefix };
   }
   return undefined;
 }
 
-const speltOut = (text: string): string => (Object.hasOwn(SPELLINGS, text) ? SPELLINGS[text]! : text);
+const speltOut = (text: string): string => own(SPELLINGS, text) ?? text;
 
 const parsed = new Map<string, Unit>();
 

@@ -13,12 +13,11 @@
  * is opened.
  */
 import MDBReader from "mdb-reader";
-import { code, scalar, SourceError, type Field, type Fields } from "../../runtime/index.ts";
+import { code, own, scalar, SourceError, type Field, type Fields } from "../../runtime/index.ts";
 import { Rewritten, ROWS_AT_A_TIME, type Chunk, type EchemFormat, type EchemReader, type NumberArray, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { FileReader, FileState } from "./file-reader.ts";
 import { ucumOf } from "./vendor-units.ts";
 import { DQ, RunningCharge } from "./charge-passed.ts";
-import { own } from "./own.ts";
 
 const MAGIC = "Standard Jet DB";
 const MOST_BYTES = 2 ** 30;

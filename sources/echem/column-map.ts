@@ -7,6 +7,7 @@ import {
   code,
   convert,
   nearest,
+  own,
   scalar,
   sameUnit,
   SourceError,
@@ -16,7 +17,6 @@ import {
 import { plainName, TAKEN, type Problem } from "./echem-file.ts";
 import type { TableRows } from "./text-table.ts";
 import { ucumOf } from "./vendor-units.ts";
-import { own } from "./own.ts";
 
 export interface Heading {
   /** As the file has it. */

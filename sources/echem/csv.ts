@@ -5,7 +5,7 @@
  * The heading is the first line by which test time, voltage and current can be told, or that has what the map names. What stands
  * above it is kept as metadata where it is "name: value".
  */
-import { label, SourceError } from "../../runtime/index.ts";
+import { label, own, SourceError } from "../../runtime/index.ts";
 import { bdfColumn, canBeTold, free, headingOf, inOrder, isBdf, isTold, mapColumns, noCounts, toCounts, toOurs, UNIX_TIME, type Heading, type Ours } from "./column-map.ts"; // prettier-ignore
 import { plainName, TAKEN, type EchemFormat, type NumberArray, type Opening, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { FileReader } from "./file-reader.ts";
@@ -13,7 +13,6 @@ import { linesOf } from "./growing-lines.ts";
 import { cellsOf, clockFace, dateOrder, decimalOf, duration_s, isDuration, isEitherWay, isNumber, openText, topLines, zonedInstant, type DateOrder, type Derived, type Plan, type TextFormat } from "./text-reader.ts"; // prettier-ignore
 import { numberOf, type TableRows, type TextColumn, type TextDialect } from "./text-table.ts";
 import { startByRow, timesFromUnix } from "./unix-time.ts";
-import { own } from "./own.ts";
 
 type Separator = TextDialect["separator"];
 const SEPARATORS: readonly Separator[] = ["\t", ";", ",", "|"];

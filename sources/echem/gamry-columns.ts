@@ -1,10 +1,9 @@
 /** Columns of Gamry's tables, by what their two headings (name and unit) say. */
-import { code, label, scalar, type Field, type Fields } from "../../runtime/index.ts";
+import { code, label, own, scalar, type Field, type Fields } from "../../runtime/index.ts";
 import { free } from "./column-map.ts";
 import { plainName } from "./echem-file.ts";
 import type { CellType, TextColumn } from "./text-table.ts";
 import { ucumOf } from "./vendor-units.ts";
-import { own } from "./own.ts";
 
 export interface GamryTable {
   /** "CURVE1" */

@@ -3,9 +3,9 @@
  *
  *     KEY <tab> TYPE <tab> VALUE (<tab> more values) <tab> label        TAG <tab> VALUE        KEY <tab> NOTES <tab> n, then n lines
  */
+import { own } from "../../runtime/index.ts";
 import type { Problem, Start } from "./echem-file.ts";
 import { clockFace, dateOrder, isEitherWay } from "./text-reader.ts";
-import { own } from "./own.ts";
 
 export interface GamryHeader {
   readonly start: Start | undefined;

@@ -7,7 +7,7 @@
  * Where an export has no State column the current is taken as it stands (Maccor writes it with its sign in those, as far as is
  * known), and both the metadata and a fault say so.
  */
-import { label, SourceError } from "../../runtime/index.ts";
+import { label, own, SourceError } from "../../runtime/index.ts";
 import {
   free,
   headingOf,
@@ -22,7 +22,6 @@ import {
 import { plainName, TAKEN, type EchemFormat, type NumberArray, type Opening, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import { cellsOf, clockFace, dateOrder, decimalOf, duration_s, isDuration, isEitherWay, isNumber, openText, topLines, type Derived, type Plan, type TextFormat } from "./text-reader.ts"; // prettier-ignore
 import { numberOf, type TableRows, type TextColumn } from "./text-table.ts";
-import { own } from "./own.ts";
 
 export const maccor: EchemFormat = {
   name: "Maccor text",

@@ -2,13 +2,12 @@
  * Columns of EC-Lab's and BT-Lab's text exports by what stands in their heading: those of the `.mpr` under the names that they have
  * there, so that both formats give the same stream, and those that only the export has (derived on the way out).
  */
-import { scalar, type Field } from "../../runtime/index.ts";
+import { own, scalar, type Field } from "../../runtime/index.ts";
 import { free } from "./column-map.ts";
 import { TAKEN } from "./echem-file.ts";
 import { FLAGS, isNameless, vendorColumn, type Storage } from "./mpr-columns.ts";
 import type { TextColumn } from "./text-table.ts";
 import { ucumOf } from "./vendor-units.ts";
-import { own } from "./own.ts";
 
 export interface MptColumn extends TextColumn {
   readonly type: Storage | "skip";

@@ -1,6 +1,6 @@
 /** What an `.mpt` says above its headings, under the names that the `.mpr` has for it where it has any. */
+import { own } from "../../runtime/index.ts";
 import { clockFace } from "./text-reader.ts";
-import { own } from "./own.ts";
 
 export interface MptHeader {
   /** Clock face at test time 0, ns, as if it were UTC. */

@@ -13,6 +13,7 @@
 import { unpack } from "msgpackr";
 import {
   code,
+  own,
   parseTime,
   scalar,
   type Fault,
@@ -20,7 +21,6 @@ import {
   type Schema,
   type SourceItem,
 } from "../../runtime/index.ts";
-import { own } from "./own.ts";
 
 /** More columns have no cycler: a sender that makes up names would fill the memory. */
 const MOST_COLUMNS = 256;

@@ -1,4 +1,4 @@
-import { parseUnit } from "../../runtime/index.ts";
+import { own, parseUnit } from "../../runtime/index.ts";
 
 // prettier-ignore
 const UCUM: Readonly<Record<string, string>> = {
@@ -15,7 +15,7 @@ const inUcum = (plain: string): string =>
 /** UCUM of a unit as instruments' software writes it ("mAh", "°C", "µF", "Ω"); "" where it is none that is known. */
 export function ucumOf(written: string): string {
   const plain = written.trim();
-  const unit = Object.hasOwn(UCUM, plain) ? UCUM[plain]! : inUcum(plain);
+  const unit = own(UCUM, plain) ?? inUcum(plain);
   if (unit === "") return "";
   try {
     return parseUnit(unit) === undefined ? "" : unit;
