@@ -8,7 +8,7 @@
  */
 import { crc32, inflateRawSync } from "node:zlib";
 import { SourceError } from "../runtime/index.ts";
-import { openToRead } from "./bytes.ts";
+import { fill, openToRead } from "./bytes.ts";
 
 export interface Archive {
   readonly path: string;
@@ -71,13 +71,7 @@ async function bytesOf(path: string): Promise<ArchiveBytes> {
     size: async () => (await file.stat()).size,
     async read(at, length) {
       const bytes = Buffer.allocUnsafe(length);
-      let filled = 0;
-      while (filled < length) {
-        const { bytesRead } = await file.read(bytes, filled, length - filled, at + filled);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-      }
-      return bytes.subarray(0, filled);
+      return bytes.subarray(0, await fill(file, bytes, at));
     },
     close: () => file.close(),
   };

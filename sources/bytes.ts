@@ -25,6 +25,17 @@ export async function openToRead(path: string): Promise<FileHandle> {
   });
 }
 
+/** Fills `room` from byte `at` on; how many bytes came, fewer only where the file ends before. */
+export async function fill(file: Pick<FileHandle, "read">, room: Uint8Array, at: number): Promise<number> {
+  let filled = 0;
+  while (filled < room.length) {
+    const { bytesRead } = await file.read(room, filled, room.length - filled, at + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return filled;
+}
+
 export async function openBytes(path: string): Promise<Bytes> {
   const file = await openToRead(path);
   const { size, mtimeNs } = await file.stat({ bigint: true });
@@ -45,12 +56,7 @@ export async function openBytes(path: string): Promise<Bytes> {
       if (at < heldAt || at + length > heldAt + held.length) {
         const wanted = Math.min(Math.max(length, BLOCK), fileSize - at);
         const block = Buffer.allocUnsafe(wanted);
-        let filled = 0;
-        while (filled < wanted) {
-          const { bytesRead } = await file.read(block, filled, wanted - filled, at + filled);
-          if (bytesRead === 0) break;
-          filled += bytesRead;
-        }
+        const filled = await fill(file, block, at);
         held = block.subarray(0, filled);
         heldAt = at;
         if (filled < length)

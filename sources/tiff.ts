@@ -12,6 +12,7 @@ import { open, type FileHandle } from "node:fs/promises";
 import { endianness } from "node:os";
 import { inflateSync } from "node:zlib";
 import { SourceError, type Numeric } from "../runtime/index.ts";
+import { fill } from "./bytes.ts";
 import type { Numbers } from "./hdf5.ts";
 
 /** What all frames of a scan are like; another one is refused. */
@@ -380,7 +381,7 @@ async function pixels(tiff: Tiff, page: Page, number: number, further: number): 
 
   const whole = compression === NONE && predictor === 1 && tileCols === cols && inOneRun(page);
   if (whole) {
-    await fill(tiff, out, page.at[0]! + further * out.length, what);
+    await readPixels(tiff, out, page.at[0]! + further * out.length, what);
     if (swap) swapBytes(out, bytes);
   } else {
     for (let i = 0; i < across * Math.ceil(rows / tileRows); i++) {
@@ -417,17 +418,11 @@ function inOneRun({ rows, cols, bytes, tileRows, at, lengths }: Page): boolean {
   return true;
 }
 
-async function fill(tiff: Tiff, out: Buffer, at: number, what: string): Promise<void> {
-  let done = 0;
-  while (done < out.length) {
-    const { bytesRead } = await tiff.file.read(out, done, out.length - done, at + done);
-    if (bytesRead === 0) {
-      throw new SourceError(
-        `${what}: its pixels would lie at bytes ${at} to ${at + out.length}, and the file ends at byte ${tiff.size}; it is cut short: copy it again`,
-      );
-    }
-    done += bytesRead;
-  }
+async function readPixels(tiff: Tiff, out: Buffer, at: number, what: string): Promise<void> {
+  if ((await fill(tiff.file, out, at)) < out.length)
+    throw new SourceError(
+      `${what}: its pixels would lie at bytes ${at} to ${at + out.length}, and the file ends at byte ${tiff.size}; it is cut short: copy it again`,
+    );
 }
 
 /** A tile or strip of `full` bytes, of which at least `needed` must be there. */

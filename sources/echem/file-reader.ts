@@ -5,6 +5,7 @@
 import { open } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { SourceError } from "../../runtime/index.ts";
+import { fill } from "../bytes.ts";
 
 export interface FileState {
   readonly size: number;
@@ -38,13 +39,7 @@ export function fileReader(path: string, signal: AbortSignal, openFile = open, w
       state = { size: Number(size), modified: mtimeNs };
       const there = Math.max(0, Math.min(length, Number(size) - at));
       const bytes = room?.subarray(0, there) ?? new Uint8Array(there);
-      let done = 0;
-      while (done < bytes.length) {
-        const { bytesRead } = await file.read(bytes, done, bytes.length - done, at + done);
-        if (bytesRead === 0) break; // shrank since we looked
-        done += bytesRead;
-      }
-      return bytes.subarray(0, done);
+      return bytes.subarray(0, await fill(file, bytes, at)); // it may have shrunk since we looked
     } finally {
       await file.close();
     }

@@ -8,6 +8,7 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { endianness } from "node:os";
 import { SourceError, type Numeric } from "../../runtime/index.ts";
+import { fill } from "../bytes.ts";
 import type { Numbers } from "../hdf5.ts";
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
@@ -127,7 +128,7 @@ export async function readNpyFrames(
     if (npy.fortran && frames > 1) return strewn(npy, file, { frames, rows, cols }, first, count);
     const size = rows * cols * npy.bytes;
     const stored = Buffer.allocUnsafeSlow(size * count);
-    await fill(npy, file, stored, npy.at + first * size);
+    await readAll(npy, file, stored, npy.at + first * size);
     const values = valuesOf(npy, stored);
     return npy.fortran ? transposed(values, rows, cols) : values;
   });
@@ -138,7 +139,7 @@ export async function npyNumbers(path: string): Promise<{ shape: readonly number
   return withFile(path, async (file) => {
     const npy = await headerOf(path, file);
     const stored = Buffer.allocUnsafeSlow(npy.shape.reduce((product, n) => product * n, npy.bytes));
-    await fill(npy, file, stored, npy.at);
+    await readAll(npy, file, stored, npy.at);
     if (npy.double && npy.swap) stored.swap64();
     const values = npy.double
       ? new Float64Array(stored.buffer, stored.byteOffset, stored.length / 8)
@@ -147,13 +148,10 @@ export async function npyNumbers(path: string): Promise<{ shape: readonly number
   });
 }
 
-async function fill({ path }: Npy, file: FileHandle, out: Buffer, at: number): Promise<void> {
-  let done = 0;
-  while (done < out.length) {
-    const { bytesRead } = await file.read(out, done, out.length - done, at + done);
-    if (bytesRead === 0) throw new SourceError(`${path}: ends at byte ${at + done}, before its last value; copy it again`); // prettier-ignore
-    done += bytesRead;
-  }
+async function readAll({ path }: Npy, file: FileHandle, out: Buffer, at: number): Promise<void> {
+  const filled = await fill(file, out, at);
+  if (filled < out.length)
+    throw new SourceError(`${path}: ends at byte ${at + filled}, before its last value; copy it again`);
 }
 
 function valuesOf({ type, bytes, swap, double }: Npy, stored: Buffer): Numbers {
@@ -201,7 +199,7 @@ async function strewn(
     for (let pixel = 0; pixel < size; pixel += runs) {
       const n = Math.min(runs, size - pixel);
       const stored = Buffer.allocUnsafeSlow(n * frames * npy.bytes);
-      await fill(npy, file, stored, npy.at + pixel * frames * npy.bytes);
+      await readAll(npy, file, stored, npy.at + pixel * frames * npy.bytes);
       const block = valuesOf(npy, stored);
       for (let p = 0; p < n; p++) {
         const row = (pixel + p) % rows;

@@ -9,6 +9,7 @@
  */
 import { open, type FileHandle } from "node:fs/promises";
 import { SourceError } from "../../runtime/index.ts";
+import { fill } from "../bytes.ts";
 
 const SIGNATURE = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
 
@@ -89,12 +90,8 @@ const byteOf = (id: number, sector: number): number => (id + 1) * sector;
 async function readAt(path: string, file: FileHandle, size: number, at: number, length: number, what: string): Promise<Buffer> {
   if (at + length > size) throw damaged(path, `${what} would lie at bytes ${at} to ${at + length}, and the file ends at byte ${size}`);
   const out = Buffer.allocUnsafeSlow(length);
-  let done = 0;
-  while (done < length) {
-    const { bytesRead } = await file.read(out, done, length - done, at + done);
-    if (bytesRead === 0) throw damaged(path, `${what} ends at byte ${at + done}`);
-    done += bytesRead;
-  }
+  const filled = await fill(file, out, at);
+  if (filled < length) throw damaged(path, `${what} ends at byte ${at + filled}`);
   return out;
 } // prettier-ignore
 
