@@ -37,12 +37,12 @@ const ENDINGS: Readonly<Record<string, string>> = {
 };
 
 /** What is longer names nothing, and would take long to look through. */
-const LONGEST = 1000;
+export const isTooLong = (text: string): boolean => text.length > 1000;
 
 /** "Test Time / s", "Current (mA)", "U[V]", "voltage_volt" in quantity and unit. */
 export function headingOf(vendor: string): Heading {
   const plain = vendor.trim();
-  if (plain.length > LONGEST) return { vendor, quantity: plain, written: "", unit: "" };
+  if (isTooLong(plain)) return { vendor, quantity: plain, written: "", unit: "" };
   // "mAh/g" is no "mAh" in grams.
   if (plain.includes("/") && unitOf(plain) !== "") return { vendor, quantity: plain, written: "", unit: unitOf(plain) };
   const bracketed = /^(.*?)\s*[([]([^()[\]]*)[)\]]\s*$/.exec(plain);

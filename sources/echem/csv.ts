@@ -6,7 +6,7 @@
  * above it is kept as metadata where it is "name: value".
  */
 import { label, own, SourceError } from "../../runtime/index.ts";
-import { bdfColumn, canBeTold, free, headingOf, inOrder, isBdf, isTold, mapColumns, noCounts, toCounts, toOurs, UNIX_TIME, type Heading, type Ours } from "./column-map.ts"; // prettier-ignore
+import { bdfColumn, canBeTold, free, headingOf, inOrder, isBdf, isTold, isTooLong, mapColumns, noCounts, toCounts, toOurs, UNIX_TIME, type Heading, type Ours } from "./column-map.ts"; // prettier-ignore
 import { plainName, TAKEN, type EchemFormat, type NumberArray, type Opening, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import type { FileReader } from "./file-reader.ts";
 import { linesOf } from "./growing-lines.ts";
@@ -147,8 +147,6 @@ function findHeading(lines: readonly string[], dialects: readonly CsvDialect[], 
 } // prettier-ignore
 
 const MOST_ABOVE = 500;
-/** What is longer names nothing. */
-const isTooLong = (text: string): boolean => text.length > 1000;
 
 const withoutEmptyEnd = (cells: readonly string[]): string[] => cells.slice(0, cells.findLastIndex((cell) => cell !== "") + 1); // prettier-ignore
 
@@ -334,7 +332,7 @@ function startByDate(date: string, heading: string, dialect: CsvDialect, test_s:
   if (face === undefined) return {};
   const start: Start = /\bUTC\b(?![-+])/.test(heading) ? { instant: face - test_ns } : { face: face - test_ns };
   if (!isEitherWay(date)) return { start };
-  return { start, doubt: `${heading} ${JSON.stringify(date)} is read as month/day; nothing tells which comes first. If it is day/month, place the source by hand` };
+  return { start, doubt: `${heading} ${JSON.stringify(date)} is read as month/day; nothing tells which comes first. If it is day/month, say when it began with start` };
 } // prettier-ignore
 
 /** A column by what its heading says, whatever its first cell does: one that reads "OVL" there is still a voltage. */

@@ -95,6 +95,6 @@ function startOf(date: string | undefined, time: string | undefined, others: rea
     return { doubt: `DATE ${JSON.stringify(date)} with TIME ${JSON.stringify(time)} is no date; the start is not known` };
   const doubt =
     told || !isEitherWay(date) ? undefined
-    : `DATE ${JSON.stringify(date)} is read as ${order === "day first" ? "day/month, since its numbers have decimal commas" : "month/day"}; nothing else in the file tells which comes first. If it is the other way round, place the source by hand`;
+    : `DATE ${JSON.stringify(date)} is read as ${order === "day first" ? "day/month, since its numbers have decimal commas" : "month/day"}; nothing else in the file tells which comes first. If it is the other way round, say when it began with start`;
   return { face, doubt };
 } // prettier-ignore

@@ -124,7 +124,7 @@ function planFor(cells: readonly string[], row: readonly string[], separator: "\
   const date = dateAt === undefined ? tested : row[dateAt]!;
   const start = dateAt === undefined ? undefined : startOf(date, values[0]!, tested);
   const isDoubtful = isEitherWay(date) && (dateAt === undefined || testedFace(tested) === undefined || isEitherWay(tested));
-  const doubt: Problem = { where: `line ${line}`, what: `${JSON.stringify(date)} is read as month/day; nothing else in the file tells which comes first. If it is day/month, place the source by hand` };
+  const doubt: Problem = { where: `line ${line}`, what: `${JSON.stringify(date)} is read as month/day; nothing else in the file tells which comes first. If it is day/month, say when it began with start` };
   const list = [...ours.values()];
   return {
     dialect: { separator, ...decimal, quotes: true, ragged: true, columns: parsed },

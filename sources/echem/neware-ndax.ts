@@ -11,7 +11,7 @@
  */
 import { SourceError, type Fields } from "../../runtime/index.ts";
 import { openArchive, type Archive } from "../archive.ts";
-import { ROWS_AT_A_TIME, type Chunk, type EchemFormat, type EchemReader, type Look, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
+import { Rewritten, ROWS_AT_A_TIME, type Chunk, type EchemFormat, type EchemReader, type Look, type Problem, type Start } from "./echem-file.ts"; // prettier-ignore
 import { AuxTable, auxTable } from "./neware-aux.ts";
 import { HOLDS, NdcRows, ndcOf, type Ndc } from "./neware-ndc.ts";
 import { ndcRecord, RecordRows } from "./neware-records.ts";
@@ -36,7 +36,7 @@ export const newareNdax: EchemFormat = {
       await file.read(0, 0);
       const { size, modified } = await file.state();
       if (size !== before.size || modified !== before.modified)
-        throw new SourceError(`was written anew while it was read${because}; open it again`);
+        throw new Rewritten(`was written anew while it was read${because}; open it again`);
     };
     const bytes = { read: file.read, size: () => Promise.resolve(before.size) };
     const read = async (): Promise<EchemReader> =>
