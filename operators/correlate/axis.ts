@@ -37,7 +37,7 @@ const COLUMNS = {
 export const axis = defineOperator({
   name: "correlate/axis",
   doc: "Capacity, voltage, state of charge or cycle number as a monotone function of time, to plot and link everything against",
-  input: { rows: {} },
+  input: { rows: { half_cycle_index: code({ optional: true }), step_index: code({ optional: true }) } },
   output: ({ rows }, { of, column, capacity }) => {
     const name = nameOf(of, column);
     const field = (rows as Fields)[name];
@@ -58,7 +58,7 @@ export const axis = defineOperator({
   },
   start({ of, column, capacity, initial, resolution }, { inputs, origin }) {
     const name = nameOf(of, column);
-    const bySegment = of !== "cycle" && ["half_cycle_index", "step_index"].find((one) => (inputs.rows.fields as Fields)[one]?.kind === "code");
+    const bySegment = of !== "cycle" && ["half_cycle_index", "step_index"].find((one) => one in inputs.rows.fields);
     let s: { map: Monotone; key: number; last: Knot | undefined; skipped: Knot | undefined } = {
       map: freshMonotone(), key: -1, last: undefined, skipped: undefined,
     };

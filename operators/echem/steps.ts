@@ -7,7 +7,6 @@ import {
   scalar,
   WiringError,
   type Fields,
-  type NumericArray,
 } from "../../runtime/index.ts";
 import {
   freshMemory, observe, REST, stateAt, STATES, UNKNOWN, WARM_UP, type Memory,
@@ -66,9 +65,7 @@ interface State {
   memory: Memory;
 }
 
-/** All but the first are columns that readers of cyclers' files give; not declared as inputs, since others may call a number so. */
 const COUNTS = ["step_count", "ns", "half_cycle", "mode"] as const;
-const has = (fields: Fields, name: string): boolean => fields[name]?.kind === "code";
 
 const outputs = (measured: boolean) => ({
   steps: {
@@ -104,10 +101,14 @@ export const steps = defineOperator({
       current_ampere: scalar("A"),
       dq: scalar("mA.h", { optional: true }),
       step_count: code({ optional: true }),
+      ns: code({ optional: true, type: "u16" }),
+      half_cycle: code({ optional: true, type: "u32" }),
+      mode: code({ optional: true, type: "u8" }),
+      status: code({ optional: true }),
     },
   },
   output({ echem }: { echem: Fields }, { by }) {
-    if (by === "cycler" && !COUNTS.some((name) => name !== "mode" && has(echem, name))) {
+    if (by === "cycler" && !COUNTS.some((name) => name !== "mode" && name in echem)) {
       throw new WiringError(
         "by: cycler needs step_count, ns or half_cycle, of which its stream has none; write by: current",
       );
@@ -134,10 +135,10 @@ export const steps = defineOperator({
     const counts =
       by === "current"
         ? []
-        : COUNTS.filter((name) => has(given, name) && !(name === "ns" && has(given, "step_count")));
+        : COUNTS.filter((name) => name in given && !(name === "ns" && "step_count" in given));
     const modes = counts.includes("mode");
     const counted = counts.some((name) => name !== "mode");
-    const status = counted && has(given, "status") ? given["status"]!.codes : undefined;
+    const status = counted ? given["status"]?.codes : undefined;
     const called = Object.fromEntries(
       Object.entries(status ?? {}).map(([value, name]) => [value, kindCalled(name)]),
     );
@@ -149,12 +150,6 @@ export const steps = defineOperator({
     return {
       step({ echem }, out, upTo) {
         const { length, time, seconds, voltage_volt, current_ampere } = echem;
-        const column = (name: string): NumericArray => echem.columns[name] as NumericArray;
-        const [counters, mode, statuses] = [
-          counts.map(column),
-          modes && column("mode"),
-          status && column("status"),
-        ];
         const told = { time: [] as bigint[], step_index: [] as number[], kind: [] as number[] };
 
         const close = (): void => {
@@ -208,7 +203,7 @@ export const steps = defineOperator({
         };
 
         for (let i = 0; i < length; i++) {
-          const resting = mode && mode[i] === RESTING;
+          const resting = modes && echem.mode[i] === RESTING;
           const row: Row = {
             time: time[i]!, seconds: seconds[i]!, current_A: current_ampere[i]!, voltage_V: voltage_volt[i]!,
             dq_C: given["dq"] ? echem.dq[i]! * COULOMB_PER_MAH : NaN, resting, state: resting ? REST : UNKNOWN,
@@ -216,9 +211,9 @@ export const steps = defineOperator({
           observe(s.memory, row.current_A);
           const known = s.memory.rows >= WARM_UP; // else its noise cannot be told yet
           if (counted) {
-            const now = counters.map((counter) => Number(counter[i]));
+            const now = counts.map((name) => echem[name][i]!);
             if (!s.step || now.some((value, k) => value !== s.counts[k])) {
-              open(UNKNOWN, mode ? Number(mode[i]) : 0, called[statuses?.[i] as number] ?? UNKNOWN);
+              open(UNKNOWN, modes ? echem.mode[i]! : 0, (status && called[echem.status[i]!]) ?? UNKNOWN);
               s.counts = now;
             }
             if (known) tell(row);

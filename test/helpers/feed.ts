@@ -5,7 +5,14 @@ import { END_OF_TIME } from "../../runtime/batch.ts";
 import { concat, slice, type Columns } from "../../runtime/columns.ts";
 import { readConfig } from "../../runtime/config.ts";
 import type { AnyOperator, Fault } from "../../runtime/define.ts";
-import { misfits, outputSchemas, startOperator, wantedBy, type StepResult } from "../../runtime/instance.ts";
+import {
+  misfits,
+  outputSchemas,
+  startOperator,
+  usable,
+  wantedBy,
+  type StepResult,
+} from "../../runtime/instance.ts";
 import type { Fields, Schema } from "../../runtime/wire/schema.ts";
 
 export interface FeedOptions {
@@ -36,13 +43,18 @@ export function feed(
 ): any {
   const origin = options.origin ?? 0n;
   const schemas: Record<string, Schema> = {};
+  const faults: Fault[] = [];
   for (const port in inputs) {
-    const fields = options.schema?.[port] ?? wantedBy(definition.input, port)!;
-    schemas[port] = {
+    const wanted = wantedBy(definition.input, port)!;
+    const fields = options.schema?.[port] ?? wanted;
+    const given = {
       fields: Object.fromEntries(Object.entries(fields).filter(([name]) => name in inputs[port]!)),
       metadata: options.metadata?.[port] ?? {},
     };
-    const problems = misfits(port, wantedBy(definition.input, port)!, port, schemas[port]);
+    const { schema, leftOut } = usable(port, wanted, port, given);
+    schemas[port] = schema;
+    faults.push(...leftOut.map((what) => ({ time: inputs[port]!.time[0] ?? origin, what })));
+    const problems = misfits(port, wanted, port, schema);
     if (problems.length) throw new TypeError(problems.join("\n"));
   }
   const { config: given, problems } = readConfig(definition.config, options.with ?? {});
@@ -51,7 +63,6 @@ export function feed(
   let config = given as Record<string, unknown>;
   let running = startOperator(definition, config, schemas, origin);
   const taken: Record<string, Columns[]> = {};
-  const faults: Fault[] = [];
   const promised: Record<string, bigint> = {};
   const step = (rows: Record<string, Columns>, upTo: bigint): void => collect(running.step(rows, upTo));
   const collect = (result: StepResult): void => {

@@ -1,17 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { steps } from "../../../operators/echem/steps.ts";
-import { code, label, scalar } from "../../../runtime/index.ts";
+import { code, label, scalar, type Fault } from "../../../runtime/index.ts";
 import { feed } from "../../helpers/feed.ts";
 import { echemOf, expectedOf, sharedThere } from "./field-files.ts";
 
-/** As the reader of .mpr files gives them. */
-const MARKS = {
-  ...steps.input.echem,
-  ns: code({ type: "u16" }),
-  half_cycle: code({ type: "u32" }),
-  mode: code({ type: "u8" }),
-};
 const REST = 0, CHARGE = 1, DISCHARGE = 2, CV_CHARGE = 3; // prettier-ignore
 
 interface Part {
@@ -154,7 +147,7 @@ describe("ground truth, by the cycler's counts", () => {
         ...all, ns: Uint16Array.from(per([0, 1, 1, 2, 3])), half_cycle: Uint32Array.from(per([0, 0, 0, 2, 2])),
         mode: Uint8Array.from(per([3, 1, 2, 1, 2])),
       },
-    }, { schema: { echem: MARKS } }); // prettier-ignore
+    }); // prettier-ignore
     expect([...found.kind]).toEqual([REST, CHARGE, CV_CHARGE, DISCHARGE, CHARGE]);
     expect([...found.rows]).toEqual([5, 10, 10, 10, 10]);
   });
@@ -163,8 +156,9 @@ describe("ground truth, by the cycler's counts", () => {
     const numbers = Float64Array.from({ length: 60 }, (_, i) => i);
     const fields = { ...steps.input.echem, ns: scalar(""), half_cycle: scalar(""), mode: scalar("V"), status: label() };
     const named = { ...echem, ns: numbers, half_cycle: numbers, mode: numbers.map(() => 3), status: Array<string>(60).fill("R") };
-    const { steps: found } = feed(steps, { echem: named }, { schema: { echem: fields } });
+    const { steps: found, faults } = feed(steps, { echem: named }, { schema: { echem: fields } });
     expect(found).toEqual(feed(steps, { echem }).steps);
+    expect(faults.map(({ what }: Fault) => what.replace(/:.*/, ""))).toEqual(["ns", "half_cycle", "mode", "status"].map((name) => `does not use echem.${name}`));
   }); // prettier-ignore
 
   test("the share of records that say otherwise is told", () => {
@@ -259,11 +253,7 @@ describe("what is missing", () => {
     const { steps: found } = feed(steps, { echem }, { rows: 100 });
     expect([...found.kind]).toEqual([-1]);
     expect([found.rows[0], found.charge_ampere_hour[0], found.agreement[0]]).toEqual([3000, NaN, NaN]);
-    const resting = feed(
-      steps,
-      { echem: { ...echem, mode: new Uint8Array(3000).fill(3) } },
-      { schema: { echem: MARKS } },
-    ).steps;
+    const resting = feed(steps, { echem: { ...echem, mode: new Uint8Array(3000).fill(3) } }).steps;
     expect([[...resting.kind], resting.charge_ampere_hour[0]]).toEqual([[REST], NaN]);
   });
 
