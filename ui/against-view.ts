@@ -239,8 +239,10 @@ export abstract class AgainstView extends DrawnView {
     this.tell(at);
     if (!marked) return;
     write(c, axisName(pair.x, xScale), (box.left + box.right) / 2, height - 3 * ratio, "center", ratio);
-    write(c, axisName(pair.y, yScale), box.left + 5 * ratio, box.top + 11 * ratio, "left", ratio);
-    if (n > 1) timeBar(c, box, [points.time[0]!, points.time[n - 1]!], ratio);
+    const name = axisName(pair.y, yScale);
+    write(c, name, box.left + 5 * ratio, box.top + 11 * ratio, "left", ratio);
+    const nameEnds = box.left + 5 * ratio + c.measureText(name).width;
+    if (n > 1) timeBar(c, box, [points.time[0]!, points.time[n - 1]!], nameEnds, ratio);
   } // prettier-ignore
 
   /** What lies after the moment on show is not known at that moment: it stays pale. */
@@ -306,14 +308,21 @@ function dot(c: CanvasRenderingContext2D, x: number, y: number, ratio: number): 
   c.fillRect(x - 2.5 * ratio, y - 2.5 * ratio, 5 * ratio, 5 * ratio);
 }
 
-/** Which colour is which time, in the upper right corner. */
-function timeBar(c: CanvasRenderingContext2D, box: Box, [first, last]: Span, ratio: number): void {
+/** Which colour is which time, in the upper right corner; a line lower where the axis' name reaches so far. */
+function timeBar(
+  c: CanvasRenderingContext2D,
+  box: Box,
+  [first, last]: Span,
+  nameEnds: number,
+  ratio: number,
+): void {
   const [wide, high] = [40 * ratio, 5 * ratio];
   const [from, to] = [timeOfDay(first).slice(0, 5), timeOfDay(last).slice(0, 5)];
   c.font = `${11 * ratio}px sans-serif`;
-  const y = box.top + 11 * ratio;
   const toWide = c.measureText(to).width + 4 * ratio;
   const left = box.right - toWide - wide - 6 * ratio;
+  const begins = left - 5 * ratio - c.measureText(from).width;
+  const y = box.top + (begins > nameEnds + 8 * ratio ? 11 : 25) * ratio;
   write(c, to, box.right - 4 * ratio, y, "right", ratio);
   write(c, from, left - 5 * ratio, y, "right", ratio);
   for (let i = 0; i < wide; i++) {
